@@ -1,0 +1,106 @@
+#include "uring/buffer_pool.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/error.h"
+
+namespace ringmaster::uring {
+
+namespace {
+
+constexpr size_t cache_line = 64;
+
+constexpr size_t rounded_to_line(size_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; }
+
+// A bulk buffer's description lies in front of its bytes, in the same allocation.
+constexpr size_t bulk_header_bytes = rounded_to_line(sizeof(Buffer));
+
+size_t footprint(uint32_t capacity) { return rounded_to_line(size_t{headroom_bytes} + capacity + tailroom_bytes); }
+
+}  // namespace
+
+void Lease::reset() noexcept {
+  if (buffer_) pool_->give_back(*std::exchange(buffer_, nullptr));
+}
+
+BufferPool::BufferPool(Ring& ring, const BufferSettings& settings) : ring_(ring), settings_(settings) {
+  ensure(settings.provided_initial > 0 && settings.provided_initial <= settings.provided_max);
+  provided_.reserve(settings.provided_max);
+  memory_.reserve(32);  // each growth doubles: 16 bits of buffer_id are used up long before
+  ring_.set_up_buffers(settings.provided_max);
+  if (!add_provided(settings.provided_initial)) {
+    throw StartError(ExitCode::configuration, "no memory for the receive buffers",
+                     "raise the memory limit, or run fewer workers");
+  }
+}
+
+BufferPool::~BufferPool() {
+  ensure(provided_leased_ == 0 && bulk_leased_ == 0);
+  while (free_bulk_) ::operator delete(std::exchange(free_bulk_, free_bulk_->next_free), std::align_val_t{cache_line});
+}
+
+Lease BufferPool::adopt(uint16_t buffer_id) noexcept {
+  ensure(buffer_id < provided_.size());
+  Buffer& buffer = provided_[buffer_id];
+  ensure(!buffer.leased);
+  buffer.leased = true;
+  ++provided_leased_;
+  return Lease(*this, buffer);
+}
+
+Lease BufferPool::take_bulk() noexcept {
+  Buffer* buffer = free_bulk_;
+  if (buffer) {
+    free_bulk_ = buffer->next_free;
+    --free_bulk_count_;
+  } else {
+    const size_t bytes = bulk_header_bytes + footprint(settings_.bulk_bytes);
+    void* memory = ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow);
+    if (!memory) return {};
+    buffer = new (memory) Buffer{.base = static_cast<char*>(memory) + bulk_header_bytes,
+                                 .capacity = settings_.bulk_bytes};
+  }
+  buffer->leased = true;
+  ++bulk_leased_;
+  return Lease(*this, *buffer);
+}
+
+void BufferPool::give_back(Buffer& buffer) noexcept {
+  ensure(buffer.leased);
+  buffer.leased = false;
+  if (buffer.id != Completion::no_buffer) {
+    --provided_leased_;
+    ring_.provide_buffer(buffer.id, {buffer.space(), buffer.capacity});
+    return;
+  }
+  --bulk_leased_;
+  if (free_bulk_count_ >= settings_.bulk_kept_max) {
+    ::operator delete(&buffer, std::align_val_t{cache_line});
+    return;
+  }
+  buffer.next_free = std::exchange(free_bulk_, &buffer);
+  ++free_bulk_count_;
+}
+
+bool BufferPool::grow() noexcept {
+  const uint32_t room = settings_.provided_max - provided_total();
+  return room > 0 && add_provided(std::min(room, provided_total()));
+}
+
+// One allocation for all of them, not touched here: a page becomes real when the kernel first fills it.
+bool BufferPool::add_provided(uint32_t count) noexcept {
+  const size_t stride = footprint(settings_.provided_bytes);
+  std::unique_ptr<char[]> memory(new (std::nothrow) char[stride * count]);
+  if (!memory) return false;
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto id = static_cast<uint16_t>(provided_.size());
+    Buffer& buffer = provided_.emplace_back(
+        Buffer{.base = memory.get() + stride * i, .capacity = settings_.provided_bytes, .id = id});
+    ring_.provide_buffer(id, {buffer.space(), buffer.capacity});
+  }
+  memory_.push_back(std::move(memory));
+  return true;
+}
+
+}  // namespace ringmaster::uring
