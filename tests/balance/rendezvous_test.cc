@@ -1,0 +1,274 @@
+// The rendezvous table: against the definition computed slot by slot, its balance, and its promises on movement.
+#include <cmath>
+
+#include "balance/race.h"
+#include "support.h"
+
+namespace ringmaster::balance {
+namespace {
+
+struct Entry {
+  float time;
+  const Racer* racer;
+  std::string name;
+};
+
+// Every member's time at one slot, in order: what the table must be the beginning of.
+std::vector<Entry> by_definition(const Race& race, const std::vector<std::pair<std::string, Racer>>& members,
+                                 uint32_t slot) {
+  std::vector<Entry> entries;
+  for (const auto& [name, racer] : members) entries.push_back({race.time(racer, race.stratum(racer, slot)), &racer, name});
+  std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
+    return a.time != b.time ? a.time < b.time : a.racer->precedes(*b.racer);
+  });
+  return entries;
+}
+
+void expect_definition(uint32_t slots, size_t members, uint32_t weight_most, size_t* equal_times = nullptr) {
+  std::mt19937_64 random(members * 31 + weight_most);
+  Builder builder({.slots = slots});
+  const Race race(slots);
+  std::vector<std::pair<std::string, Racer>> racers;
+  for (size_t i = 0; i < members; ++i) {
+    const std::string name = "replica-" + std::to_string(random());
+    const auto weight = static_cast<uint32_t>(1 + random() % weight_most);
+    join_ready(builder, name, weight);
+    racers.emplace_back(name, race.enter(i + 1, name, weight));
+  }
+  const Table table = builder.build();
+  for (uint32_t slot = 0; slot < slots; ++slot) {
+    const auto entries = by_definition(race, racers, slot);
+    const auto names = names_at(table, slot);
+    ASSERT_EQ(names.size(), std::min<size_t>(members, fallbacks_max + 1));
+    for (size_t i = 0; i < names.size(); ++i) {
+      ASSERT_EQ(names[i], entries[i].name) << "slot " << slot << " place " << i << " of " << members << " members";
+      if (equal_times != nullptr && i > 0) *equal_times += entries[i].time == entries[i - 1].time;
+    }
+  }
+}
+
+TEST(Rendezvous, IsTheDefinitionForFewAndManyMembers) {
+  for (const size_t members : {1, 2, 3, 8, 9, 10, 12, 13, 14, 40, 300}) expect_definition(1024, members, 1);
+}
+
+TEST(Rendezvous, IsTheDefinitionForUnlikeWeights) {
+  for (const size_t members : {3, 12, 13, 60}) {
+    expect_definition(1024, members, 5);
+    expect_definition(1024, members, 65535);
+  }
+}
+
+TEST(Rendezvous, IsTheDefinitionForSlotsThatAreNoPowerOfTwo) {
+  for (const uint32_t slots : {1u, 2u, 3u, 255u, 257u, 1000u, 1025u}) {
+    expect_definition(slots, 3, 1);
+    expect_definition(slots, 20, 3);
+  }
+}
+
+TEST(Rendezvous, EqualTimesAreDecidedByTheNames) {
+  size_t equal_times = 0;
+  for (size_t members = 8; members <= 12; ++members) expect_definition(65536, members, 1, &equal_times);
+  expect_definition(65536, 60, 1, &equal_times);
+  EXPECT_GT(equal_times, 0u);   // otherwise this proves nothing
+}
+
+TEST(Race, StrataArePermutedAndBack) {
+  for (const uint32_t slots : {1u, 1000u, 1025u, 65536u, 100000u}) {
+    const Race race(slots);
+    const Racer racer = race.enter(1, "S1", 1);
+    std::vector<bool> seen(race.strata(), false);
+    for (uint32_t stratum = 0; stratum < race.strata(); ++stratum) {
+      const uint32_t slot = race.slot(racer, stratum);
+      ASSERT_LT(slot, race.strata());
+      ASSERT_FALSE(seen[slot]);
+      seen[slot] = true;
+      ASSERT_EQ(race.stratum(racer, slot), stratum);
+    }
+  }
+}
+
+TEST(Race, TimesRiseWithTheStrataAndFallWithTheWeight) {
+  const Race race(65536);
+  const Racer light = race.enter(1, "S1", 3), heavy = race.enter(1, "S1", 4);
+  for (uint32_t stratum = 0; stratum < race.strata(); ++stratum) {
+    const float time = race.time(light, stratum);
+    ASSERT_LT(race.time(heavy, stratum), time);
+    ASSERT_LE(race.end_stratum(light, time), race.strata());
+    ASSERT_GT(race.end_stratum(light, time), stratum);
+    if (stratum > 0) {
+      ASSERT_GE(time, race.time(light, stratum - 1));
+    }
+    const double u = (stratum + 0.5) / race.strata();
+    if (stratum + 1 < race.strata()) {
+      ASSERT_NEAR(time * 3, -std::log1p(-u), 0.5 / (race.strata() * (1 - u) - 0.5) + 1e-5);   // half a stratum
+    }
+  }
+}
+
+TEST(Race, BlocksOfTimesAreTheTimes) {
+  const Race race(1000);
+  const Racer racer = race.enter(1, "S1", 7);
+  float times[256];
+  race.times<256>(racer, 512, times);
+  for (uint32_t i = 0; i < 256; ++i) ASSERT_EQ(times[i], race.time(racer, race.stratum(racer, 512 + i)));
+}
+
+TEST(Rendezvous, SharesAreWithinTheBoundsOfBinomialChance) {
+  std::mt19937_64 random(42);
+  for (int round = 0; round < 30; ++round) {
+    const size_t members = 2 + random() % 15;
+    Builder builder{TableSettings{}};
+    std::vector<uint32_t> weights;
+    for (size_t i = 0; i < members; ++i) {
+      weights.push_back(round % 2 == 0 ? 1 : static_cast<uint32_t>(1 + random() % 10));
+      join_ready(builder, "r" + std::to_string(random()), weights.back());
+    }
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    const auto counts = slots_owned(builder.build());
+    for (size_t i = 0; i < members; ++i) {
+      const double share = weights[i] / sum, sigma = std::sqrt(65536 * share * (1 - share));
+      EXPECT_LT(std::abs(counts[i] / 65536.0 - share), 0.02);
+      EXPECT_LT(std::abs(counts[i] - 65536 * share), 4.5 * sigma);
+    }
+  }
+}
+
+// race.h says why; were the permutations of two members related, this would be the first to show it.
+TEST(Rendezvous, SharesStrayLessThanIndependentDrawsWould) {
+  std::mt19937_64 random(43);
+  for (const auto& [members, at_most] : std::vector<std::pair<size_t, double>>{{2, 0.55}, {6, 0.65}, {50, 0.65}}) {
+    double chi_square = 0;
+    size_t drawn = 0;
+    for (; drawn < 200; drawn += members) {
+      Builder builder{TableSettings{}};
+      for (size_t i = 0; i < members; ++i) join_ready(builder, std::to_string(random()));
+      const double mean = 65536.0 / static_cast<double>(members);
+      const double variance = mean * (1 - 1 / static_cast<double>(members));
+      for (const uint32_t count : slots_owned(builder.build())) chi_square += (count - mean) * (count - mean) / variance;
+    }
+    EXPECT_LT(chi_square / static_cast<double>(drawn), at_most) << members;
+  }
+}
+
+TEST(Rendezvous, SlotsOfALeavingMemberAreSpreadEvenlyOverTheOthers) {
+  Builder builder = builder_of(TableSettings{}, 6);
+  const Table before = builder.build();
+  builder.leave("S2");
+  const Table after = builder.build();
+  std::vector<double> inherited(5, 0);
+  for (uint32_t slot = 0; slot < 65536; ++slot) {
+    if (owner_name(before, slot) == "S2") ++inherited[after.owner(slot)];
+  }
+  const double total = std::accumulate(inherited.begin(), inherited.end(), 0.0), mean = total / 5;
+  for (const double count : inherited) EXPECT_LT(std::abs(count - mean), 4.5 * std::sqrt(mean * 0.8));
+}
+
+// Whatever happened before, the table is that of a new builder with the same ready members in any order.
+void expect_history_does_not_matter(uint32_t slots, size_t members_most, int steps, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Builder builder({.slots = slots});
+  struct Known {
+    std::string name;
+    uint32_t weight;
+    bool ready;
+  };
+  std::vector<Known> members;
+  uint64_t next_name = 0;
+  std::vector<std::string> departed;
+  for (int step = 0; step < steps; ++step) {
+    for (uint64_t changes = 1 + random() % 3 * (random() % 4 == 0 ? 20 : 1); changes > 0; --changes) {
+      const uint64_t what = random() % 8;
+      if (members.empty() || (what < 3 && members.size() < members_most)) {
+        std::string name = "m" + std::to_string(next_name++);
+        if (!departed.empty() && random() % 2 == 0) {
+          name = departed.back();
+          departed.pop_back();
+        }
+        members.push_back({name, static_cast<uint32_t>(1 + random() % 3), random() % 4 != 0});
+        ASSERT_TRUE(builder.join(members.back().name, members.back().weight));
+        builder.set_ready(members.back().name, members.back().ready);
+        continue;
+      }
+      const size_t which = random() % members.size();
+      Known& member = members[which];
+      if (what < 5) {
+        builder.leave(member.name);
+        departed.push_back(member.name);
+        members.erase(members.begin() + static_cast<ptrdiff_t>(which));
+      } else if (what == 5) {
+        member.weight = static_cast<uint32_t>(1 + random() % 3);
+        ASSERT_TRUE(builder.set_weight(member.name, member.weight));
+      } else {
+        member.ready = !member.ready;
+        builder.set_ready(member.name, member.ready);
+      }
+    }
+    std::vector<Known> shuffled = members;
+    std::ranges::shuffle(shuffled, random);
+    Builder fresh({.slots = slots});
+    for (const Known& member : shuffled) {
+      if (member.ready) join_ready(fresh, member.name, member.weight);
+    }
+    ASSERT_EQ(builder.build().digest(), fresh.build().digest()) << "seed " << seed << " step " << step;
+  }
+}
+
+TEST(Rendezvous, TableDoesNotDependOnItsHistory) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    expect_history_does_not_matter(1024, 6, 60, seed);
+    expect_history_does_not_matter(1000, 16, 60, seed);
+    expect_history_does_not_matter(2048, 50, 40, seed);
+    expect_history_does_not_matter(512, 400, 30, seed);
+  }
+  expect_history_does_not_matter(65536, 14, 25, 99);
+}
+
+TEST(Rendezvous, ShrinkingFromManyToFewAndBackIsTheSame) {
+  Builder builder = builder_of({.slots = 2000}, 200);
+  builder.build();
+  for (const size_t members : {100, 30, 13, 12, 11, 9, 4, 1, 3, 10, 12, 13, 60}) {
+    for (size_t i = 1; i <= 200; ++i) builder.set_ready(name_number(i), i <= members);
+    Builder fresh = builder_of({.slots = 2000}, members);
+    ASSERT_EQ(builder.build().digest(), fresh.build().digest()) << members;
+  }
+  for (size_t members = 60; members >= 1; --members) {
+    builder.leave(name_number(members + 1));
+    builder.set_ready(name_number(members + 1), false);
+    Builder fresh = builder_of({.slots = 2000}, members);
+    ASSERT_EQ(builder.build().digest(), fresh.build().digest()) << members;
+    builder.set_ready(name_number(members), false);
+  }
+}
+
+TEST(Rendezvous, MoreWeightOnlyGainsSlotsAndMovesNoneBetweenOthers) {
+  std::mt19937_64 random(11);
+  for (const size_t members : {2, 5, 12, 20, 80}) {
+    Builder builder({.slots = 4096});
+    for (size_t i = 1; i <= members; ++i) join_ready(builder, name_number(i), static_cast<uint32_t>(1 + random() % 4));
+    Table before = builder.build();
+    for (uint32_t weight = 5; weight < 60000; weight *= 3) {
+      ASSERT_TRUE(builder.set_weight("S2", weight));
+      Table after = builder.build();
+      uint32_t gained = 0;
+      for (uint32_t slot = 0; slot < 4096; ++slot) {
+        const auto was = names_at(before, slot), is = names_at(after, slot);
+        ASSERT_LE(std::ranges::find(is, "S2") - is.begin(), std::ranges::find(was, "S2") - was.begin());
+        if (is[0] != was[0]) {
+          ASSERT_EQ(is[0], "S2");
+          ++gained;
+        }
+        const auto others_were = without(was, "S2"), others_are = without(is, "S2");
+        const size_t common = std::min(others_were.size(), others_are.size());
+        ASSERT_TRUE(std::equal(others_were.begin(), others_were.begin() + static_cast<ptrdiff_t>(common),
+                               others_are.begin()));
+      }
+      if (members > 2) {
+        EXPECT_GT(gained, 0u);
+      }
+      before = std::move(after);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster::balance
