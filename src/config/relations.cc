@@ -1,0 +1,95 @@
+// What must hold between settings, each of which is good by itself.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/address.h"
+#include "config/draft.h"
+
+namespace ringmaster::config {
+
+namespace {
+
+constexpr uint32_t assignment_slots = 512;   // balance::default_slots() of the three; the tests compare
+
+bool is_prime(uint32_t number) {
+  if (number < 2) return false;
+  for (uint32_t divisor = 2; divisor <= number / divisor; ++divisor) {
+    if (number % divisor == 0) return false;
+  }
+  return true;
+}
+
+bool is_assignment_table(std::string_view table) {
+  return table == "assignment" || table == "assignment-printed" || table == "md5";
+}
+
+void check_admin(const Settings& settings, std::vector<Breach>& out) {
+  const auto address = SocketAddress::parse(settings.admin.listen);
+  if (!settings.admin.token_file.empty() || !address || address->is_loopback()) return;
+  out.push_back({{"admin.token_file", "admin.listen"},
+                 fmt::format("found none, with admin.listen {}; allowed: a token file, or an admin.listen that is "
+                             "loopback or a unix socket",
+                             quoted(settings.admin.listen))});
+}
+
+void check_runtime(const Settings& settings, std::vector<Breach>& out) {
+  const auto& replicas = settings.replicas;
+  if (replicas.runtime == Runtime::static_list && replicas.static_list.empty()) {
+    out.push_back({{"replicas.static", "replicas.runtime"},
+                   "found none, with replicas.runtime \"static\"; allowed: at least one [[replicas.static]]"});
+  }
+  if (replicas.runtime == Runtime::process && replicas.command.empty()) {
+    out.push_back({{"replicas.command", "replicas.runtime"},
+                   "found none, with replicas.runtime \"process\"; allowed: a program and its arguments"});
+  }
+}
+
+// A table with more virtual nodes than slots would never be full and never be found free: probing has no end there.
+void check_room(const Settings& settings, std::vector<Breach>& out) {
+  const auto& routing = settings.routing;
+  if (!is_assignment_table(routing.table)) return;
+  const uint64_t slots = routing.slots != 0 ? routing.slots : assignment_slots;
+  const bool is_static = settings.replicas.runtime == Runtime::static_list;
+  const uint64_t replicas = is_static ? settings.replicas.static_list.size() : settings.replicas.count;
+  if (replicas * routing.virtual_nodes <= slots) return;
+  out.push_back(
+      {{"routing.slots", "routing.virtual_nodes", is_static ? "replicas.static" : "replicas.count", "routing.table"},
+       fmt::format("found {} for {} replicas with {} virtual nodes each; allowed: {} or more", slots, replicas,
+                   routing.virtual_nodes, replicas * routing.virtual_nodes)});
+}
+
+void check_maglev(const Settings& settings, std::vector<Breach>& out) {
+  const auto& routing = settings.routing;
+  if (routing.table != "maglev" || routing.slots == 0 || is_prime(routing.slots)) return;
+  out.push_back({{"routing.slots", "routing.table"},
+                 fmt::format("found {}, with routing.table \"maglev\"; allowed: a prime such as 65537, or 0",
+                             routing.slots)});
+}
+
+}  // namespace
+
+std::vector<Breach> breaches(const Settings& settings) {
+  std::vector<Breach> out;
+  check_maglev(settings, out);
+  check_room(settings, out);
+  check_runtime(settings, out);
+  check_admin(settings, out);
+  return out;
+}
+
+bool has_name(std::span<const StaticReplica> replicas, std::string_view name) {
+  return std::any_of(replicas.begin(), replicas.end(),
+                     [&](const StaticReplica& replica) { return replica.name == name; });
+}
+
+StaticReplica default_replica() {
+  StaticReplica replica;
+  for (const ReplicaColumn& column : replica_columns()) {
+    if (!column.shape.required) column.set(column.shape, replica, default_value(column.shape));
+  }
+  return replica;
+}
+
+}  // namespace ringmaster::config

@@ -1,0 +1,333 @@
+#include "config/settings_table.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <limits>
+#include <type_traits>
+
+#include "config/forms.h"
+
+namespace ringmaster::config {
+
+namespace {
+
+// --- how a value gets into a field and back ------------------------------------------------------------------------
+
+template <class T>
+Value load(const Shape& shape, const T& field) {
+  if constexpr (std::is_enum_v<T>) return std::string(shape.choices[static_cast<size_t>(field)]);
+  else if constexpr (std::is_same_v<T, milliseconds>) return static_cast<int64_t>(field.count());
+  else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) return static_cast<int64_t>(field);
+  else return field;
+}
+
+template <class T>
+void store(const Shape& shape, T& field, const Value& value) {
+  if constexpr (std::is_enum_v<T>) {
+    const auto place = std::find(shape.choices.begin(), shape.choices.end(), std::get<std::string>(value));
+    field = static_cast<T>(place - shape.choices.begin());
+  } else if constexpr (std::is_same_v<T, milliseconds>) {
+    field = milliseconds(std::get<int64_t>(value));
+  } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    field = static_cast<T>(std::get<int64_t>(value));
+  } else {
+    field = std::get<T>(value);
+  }
+}
+
+template <auto section, auto field>
+constexpr Setting at(const Shape& shape) {
+  return {shape, [](const Shape& s, const Settings& owner) { return load(s, owner.*section.*field); },
+          [](const Shape& s, Settings& owner, const Value& value) { store(s, owner.*section.*field, value); }};
+}
+
+template <auto field>
+constexpr ReplicaColumn column(const Shape& shape) {
+  return {shape, [](const Shape& s, const StaticReplica& owner) { return load(s, owner.*field); },
+          [](const Shape& s, StaticReplica& owner, const Value& value) { store(s, owner.*field, value); }};
+}
+
+// --- what the rows share -------------------------------------------------------------------------------------------
+
+using S = Settings;
+using Texts = std::string_view;
+
+constexpr int64_t second_ms = 1000;
+constexpr int64_t hour_ms = 3600 * second_ms;
+constexpr int64_t day_ms = 24 * hour_ms;
+constexpr int64_t kib = 1024;
+constexpr int64_t mib = 1024 * kib;
+constexpr int64_t connections_max = 1'000'000;
+
+constexpr Texts tables[] = {"rendezvous", "maglev", "ketama", "assignment", "assignment-printed", "md5"};
+constexpr Texts probings[] = {"linear", "quadratic"};
+// docker is a name of Runtime already, and not offered before there is a runtime behind it.
+constexpr Texts runtimes[] = {"process", "static"};
+constexpr Texts respawn_names[] = {"same", "random"};
+constexpr Texts log_levels[] = {"debug", "info", "warning", "error"};
+
+constexpr Texts default_listen[] = {"0.0.0.0:5000", "[::]:5000"};
+constexpr Texts default_key[] = {"query:request_id", "header:X-Request-Id", "random"};
+constexpr Texts default_command[] = {"ringmaster-replica"};
+
+constexpr Texts listen_form =
+    "addresses such as \"127.0.0.1:5000\", \"[::1]:5000\", \"unix:/run/x.sock\" or \"fd:3\"";
+constexpr Texts admin_form = "an address such as \"127.0.0.1:5001\", \"[::1]:5001\" or \"unix:/run/ringmaster.sock\"";
+constexpr Texts replica_form = "an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/r1.sock\"";
+constexpr Texts key_form =
+    "sources: query:NAME, header:NAME, cookie:NAME, path, path_segment:N, uri, host, client_ip or random";
+
+constexpr Section section_rows[] = {
+    {"proxy", "The port that clients reach."},
+    {"routing", "Which replica owns a request: its key is hashed to a slot, and each slot has an owner."},
+    {"replicas", "What stands behind the proxy, and who keeps it alive."},
+    {"heartbeat", "How a replica's health is found out. Every replica is asked, all at once."},
+    {"timeouts", "How long the proxy waits, and for what."},
+    {"limits", "What a client, a replica or a message may ask for."},
+    {"retry", "When a request that a replica has failed is tried on the next one."},
+    {"admin", "The admin API: the assignment's /rep, /add and /rm, the native API under /v1, and metrics."},
+    {"log", "What is written to standard error."},
+};
+
+// --- the table -----------------------------------------------------------------------------------------------------
+
+constexpr Setting rows[] = {
+    at<&S::proxy, &S::Proxy::listen>(
+        {.key = "proxy.listen", .kind = Kind::list, .default_list = default_listen, .minimum = 0, .maximum = 64,
+         .accepts = is_listen_address, .form = listen_form, .placeholder = "ADDRESS",
+         .text = "Where clients connect. fd:N is a listening socket that ringmaster has inherited. Sockets that "
+                 "systemd passes (LISTEN_FDS) are used in place of these."}),
+    at<&S::proxy, &S::Proxy::workers>(
+        {.key = "proxy.workers", .kind = Kind::integer, .default_text = "0", .minimum = 0, .maximum = 256,
+         .unit = "threads",
+         .text = "Threads that serve clients, each pinned to a CPU. 0: one for each CPU that the process may use."}),
+    at<&S::proxy, &S::Proxy::drop_in>(
+        {.key = "proxy.drop_in", .kind = Kind::boolean, .default_text = "false",
+         .text = "Answers the assignment's /rep, /add and /rm on the proxy's own port, and turns a replica's 404 "
+                 "into the assignment's 400."}),
+    at<&S::proxy, &S::Proxy::via>(
+        {.key = "proxy.via", .kind = Kind::boolean, .default_text = "false",
+         .text = "Adds a Via field to what is passed on, in both directions."}),
+    at<&S::proxy, &S::Proxy::trusted_proxies>(
+        {.key = "proxy.trusted_proxies", .kind = Kind::list, .minimum = 0, .maximum = 1024, .accepts = is_network,
+         .form = "networks such as \"10.0.0.0/8\" or \"fd00::/8\"", .placeholder = "NETWORK",
+         .text = "Clients in these networks are proxies whose X-Forwarded fields are believed and added to. "
+                 "Everybody else's are overwritten."}),
+    at<&S::proxy, &S::Proxy::receive_buffers>(
+        {.key = "proxy.receive_buffers", .kind = Kind::integer, .default_text = "0", .minimum = 0, .maximum = 32768,
+         .unit = "buffers", .power_of_two = true,
+         .text = "The most receive buffers that a worker holds. 0: as many as it needs."}),
+
+    at<&S::routing, &S::Routing::table>(
+        {.key = "routing.table", .kind = Kind::choice, .default_text = "rendezvous", .choices = tables,
+         .text = "How slots get their owners. rendezvous: xxHash, the most even, and a departing replica moves no "
+                 "key of another. maglev and ketama: as published. assignment, assignment-printed and md5: the "
+                 "assignment's own."}),
+    at<&S::routing, &S::Routing::slots>(
+        {.key = "routing.slots", .kind = Kind::integer, .default_text = "0", .minimum = 0, .maximum = 1'048'576,
+         .unit = "slots",
+         .text = "Slots of the table; for maglev a prime. 0: the table's own number, which is 65536 for rendezvous "
+                 "and 512 for the assignment's three."}),
+    at<&S::routing, &S::Routing::virtual_nodes>(
+        {.key = "routing.virtual_nodes", .kind = Kind::integer, .default_text = "9", .minimum = 1, .maximum = 1024,
+         .unit = "slots", .text = "Slots that each replica takes in the assignment's three tables."}),
+    at<&S::routing, &S::Routing::probing>(
+        {.key = "routing.probing", .kind = Kind::choice, .default_text = "linear", .choices = probings,
+         .text = "How the assignment's tables find another slot where one is taken."}),
+    at<&S::routing, &S::Routing::key>(
+        {.key = "routing.key", .kind = Kind::list, .default_list = default_key, .minimum = 1, .maximum = 16,
+         .accepts = is_key_source, .form = key_form, .placeholder = "SOURCE",
+         .text = "What a request is hashed by: the first of these that it has. Requests with equal keys meet the "
+                 "same replica; random spreads them."}),
+
+    at<&S::replicas, &S::Replicas::runtime>(
+        {.key = "replicas.runtime", .kind = Kind::choice, .default_text = "process", .choices = runtimes,
+         .text = "process: ringmaster starts replicas as local processes and keeps their number. static: somebody "
+                 "else runs them; they are checked, taken out and let in again, never started."}),
+    at<&S::replicas, &S::Replicas::count>(
+        {.key = "replicas.count", .kind = Kind::integer, .default_text = "3", .minimum = 0, .maximum = 1000,
+         .unit = "replicas", .text = "Replicas to start with, where ringmaster runs them."}),
+    at<&S::replicas, &S::Replicas::command>(
+        {.key = "replicas.command", .kind = Kind::command, .default_list = default_command, .minimum = 0,
+         .maximum = 256, .accepts = is_argument, .form = "arguments, the program first", .placeholder = "ARGUMENT",
+         .text = "The program of the process runtime and its arguments; found beside ringmaster, then on PATH. It "
+                 "gets PORT and SERVER_ID in its environment and answers the heartbeat."}),
+    at<&S::replicas, &S::Replicas::respawn_name>(
+        {.key = "replicas.respawn_name", .kind = Kind::choice, .default_text = "same", .choices = respawn_names,
+         .text = "The name of a replica that takes a dead one's place. same: it keeps the slots. random: the "
+                 "assignment's way."}),
+    at<&S::replicas, &S::Replicas::static_list>(
+        {.key = "replicas.static", .kind = Kind::replicas, .minimum = 0, .maximum = 1000,
+         .placeholder = "name=NAME,address=ADDRESS[,weight=N]",
+         .text = "The replicas of the static runtime: in the file one table [[replicas.static]] for each."}),
+
+    at<&S::heartbeat, &S::Heartbeat::path>(
+        {.key = "heartbeat.path", .kind = Kind::text, .default_text = "/heartbeat", .accepts = is_request_path,
+         .form = "a path such as \"/heartbeat\"", .placeholder = "PATH",
+         .text = "What is asked for, with GET; an answer of 2xx is health."}),
+    at<&S::heartbeat, &S::Heartbeat::interval>(
+        {.key = "heartbeat.interval", .kind = Kind::duration, .default_text = "500ms", .minimum = 10,
+         .maximum = hour_ms, .text = "From one beat to the next."}),
+    at<&S::heartbeat, &S::Heartbeat::timeout>(
+        {.key = "heartbeat.timeout", .kind = Kind::duration, .default_text = "500ms", .minimum = 1, .maximum = hour_ms,
+         .text = "How long a replica may take to answer a beat, from the connect on."}),
+    at<&S::heartbeat, &S::Heartbeat::fall>(
+        {.key = "heartbeat.fall", .kind = Kind::integer, .default_text = "2", .minimum = 1, .maximum = 100,
+         .unit = "beats", .text = "Missed beats in a row after which a replica is failing."}),
+    at<&S::heartbeat, &S::Heartbeat::rise>(
+        {.key = "heartbeat.rise", .kind = Kind::integer, .default_text = "1", .minimum = 1, .maximum = 100,
+         .unit = "beats", .text = "Answered beats in a row after which a replica is ready."}),
+
+    at<&S::timeouts, &S::Timeouts::connect>(
+        {.key = "timeouts.connect", .kind = Kind::duration, .default_text = "1s", .minimum = 1, .maximum = day_ms,
+         .text = "How long a replica may take to accept a connection."}),
+    at<&S::timeouts, &S::Timeouts::request_header>(
+        {.key = "timeouts.request_header", .kind = Kind::duration, .default_text = "10s", .minimum = 1,
+         .maximum = day_ms, .text = "How long a client may take for a request's head, from its first byte on."}),
+    at<&S::timeouts, &S::Timeouts::request_body_idle>(
+        {.key = "timeouts.request_body_idle", .kind = Kind::duration, .default_text = "30s", .minimum = 1,
+         .maximum = day_ms, .text = "How long a request's body may stand still."}),
+    at<&S::timeouts, &S::Timeouts::response>(
+        {.key = "timeouts.response", .kind = Kind::duration, .default_text = "30s", .minimum = 1, .maximum = day_ms,
+         .text = "How long a replica may take to the first byte of its answer; for each try anew."}),
+    at<&S::timeouts, &S::Timeouts::response_idle>(
+        {.key = "timeouts.response_idle", .kind = Kind::duration, .default_text = "30s", .minimum = 1,
+         .maximum = day_ms, .text = "How long an answer may stand still."}),
+    at<&S::timeouts, &S::Timeouts::keep_alive>(
+        {.key = "timeouts.keep_alive", .kind = Kind::duration, .default_text = "60s", .minimum = 1, .maximum = day_ms,
+         .text = "How long a client's connection is kept between two requests."}),
+    at<&S::timeouts, &S::Timeouts::upstream_keep_alive>(
+        {.key = "timeouts.upstream_keep_alive", .kind = Kind::duration, .default_text = "60s", .minimum = 1,
+         .maximum = day_ms, .text = "How long an idle connection to a replica is kept."}),
+    at<&S::timeouts, &S::Timeouts::tunnel_idle>(
+        {.key = "timeouts.tunnel_idle", .kind = Kind::duration, .default_text = "1h", .minimum = 1,
+         .maximum = 30 * day_ms, .text = "How long a WebSocket tunnel may stand still in both directions."}),
+    at<&S::timeouts, &S::Timeouts::drain>(
+        {.key = "timeouts.drain", .kind = Kind::duration, .default_text = "30s", .minimum = 0, .maximum = day_ms,
+         .text = "How long exchanges may take to finish when a replica leaves or ringmaster ends. 0: not at all."}),
+
+    at<&S::limits, &S::Limits::request_line_bytes>(
+        {.key = "limits.request_line_bytes", .kind = Kind::bytes, .default_text = "8192", .minimum = 16, .maximum = mib,
+         .zero_is_maximum = true, .text = "The longest request line; 414 past it."}),
+    at<&S::limits, &S::Limits::header_bytes>(
+        {.key = "limits.header_bytes", .kind = Kind::bytes, .default_text = "32768", .minimum = 64, .maximum = mib,
+         .zero_is_maximum = true, .text = "All header lines of a message together; 431 past it, 502 in an answer."}),
+    at<&S::limits, &S::Limits::header_count>(
+        {.key = "limits.header_count", .kind = Kind::integer, .default_text = "128", .minimum = 1,
+         .maximum = header_count_max, .unit = "fields", .zero_is_maximum = true,
+         .text = "Header fields of a message; 431 past it, 502 in an answer."}),
+    at<&S::limits, &S::Limits::body_bytes>(
+        {.key = "limits.body_bytes", .kind = Kind::bytes, .default_text = "0", .minimum = 0,
+         .maximum = std::numeric_limits<int64_t>::max(),
+         .text = "The longest request body; 413 past it. 0: no limit."}),
+    at<&S::limits, &S::Limits::connections>(
+        {.key = "limits.connections", .kind = Kind::integer, .default_text = "0", .minimum = 0,
+         .maximum = connections_max, .unit = "connections",
+         .text = "Clients' connections at a time. 0: as many as the limit on descriptors allows."}),
+    at<&S::limits, &S::Limits::connections_per_replica>(
+        {.key = "limits.connections_per_replica", .kind = Kind::integer, .default_text = "0", .minimum = 0,
+         .maximum = connections_max, .unit = "connections",
+         .text = "Connections to one replica at a time. 0: no limit."}),
+    at<&S::limits, &S::Limits::pipeline_depth>(
+        {.key = "limits.pipeline_depth", .kind = Kind::integer, .default_text = "32", .minimum = 1, .maximum = 1024,
+         .unit = "requests", .zero_is_maximum = true,
+         .text = "Requests that a client may send ahead of their answers; what is past it waits."}),
+
+    at<&S::retry, &S::Retry::budget_percent>(
+        {.key = "retry.budget_percent", .kind = Kind::percentage, .default_text = "20", .minimum = 0, .maximum = 100,
+         .text = "Requests that may be tried again, as a share of all requests, so that retries never become the "
+                 "load."}),
+    at<&S::retry, &S::Retry::attempts>(
+        {.key = "retry.attempts", .kind = Kind::integer, .default_text = "2", .minimum = 0, .maximum = 8,
+         .unit = "tries", .text = "Further tries of a request after the first, each on another replica."}),
+
+    at<&S::admin, &S::Admin::listen>(
+        {.key = "admin.listen", .kind = Kind::text, .default_text = "127.0.0.1:5001", .accepts = is_admin_address,
+         .form = admin_form, .placeholder = "ADDRESS", .text = "Where the admin API is served."}),
+    at<&S::admin, &S::Admin::token_file>(
+        {.key = "admin.token_file", .kind = Kind::text, .default_text = "", .accepts = is_path_or_empty,
+         .form = "the path of a file", .placeholder = "FILE",
+         .text = "A file whose first line is the token that the admin API asks for. Needed unless admin.listen is "
+                 "loopback or a unix socket."}),
+
+    at<&S::log, &S::Log::level>(
+        {.key = "log.level", .kind = Kind::choice, .default_text = "info", .choices = log_levels,
+         .text = "The least important lines that are written."}),
+};
+
+constexpr ReplicaColumn columns[] = {
+    column<&StaticReplica::name>(
+        {.key = "name", .kind = Kind::text, .accepts = is_dns_label,
+         .form = "a name of 1 to 63 letters, digits and inner hyphens", .placeholder = "NAME", .required = true,
+         .text = "The replica's name, once in the list."}),
+    column<&StaticReplica::address>(
+        {.key = "address", .kind = Kind::text, .accepts = is_replica_address, .form = replica_form,
+         .placeholder = "ADDRESS", .required = true, .text = "Where it listens."}),
+    column<&StaticReplica::weight>(
+        {.key = "weight", .kind = Kind::integer, .default_text = "1", .minimum = 1, .maximum = 65535,
+         .text = "Its share of the slots, beside the other weights."}),
+};
+
+// --- what must hold of the table -----------------------------------------------------------------------------------
+
+// Enum fields are stored by the place of their name among the choices.
+static_assert(runtimes[static_cast<size_t>(Runtime::process)] == "process");
+static_assert(runtimes[static_cast<size_t>(Runtime::static_list)] == "static");
+static_assert(std::size(runtimes) == static_cast<size_t>(Runtime::docker));
+static_assert(respawn_names[static_cast<size_t>(RespawnName::same)] == "same");
+static_assert(respawn_names[static_cast<size_t>(RespawnName::random)] == "random");
+static_assert(log_levels[static_cast<size_t>(LogLevel::error)] == "error" && std::size(log_levels) == 4);
+
+constexpr bool bounds_hold(const Shape& shape) {
+  if (shape.kind == Kind::integer || shape.kind == Kind::bytes || shape.kind == Kind::percentage ||
+      shape.kind == Kind::duration) {
+    const auto value = amount(shape.kind, shape.default_text);
+    return value && *value >= shape.minimum && *value <= shape.maximum && (!shape.zero_is_maximum || shape.minimum > 0);
+  }
+  if (shape.kind == Kind::choice) {
+    return std::find(shape.choices.begin(), shape.choices.end(), shape.default_text) != shape.choices.end();
+  }
+  const auto items = static_cast<int64_t>(shape.default_list.size());
+  return shape.minimum >= 0 && items >= shape.minimum && items <= shape.maximum;
+}
+
+constexpr bool well_formed(const Shape& shape) {
+  const bool named = is_list(shape.kind) || shape.kind == Kind::text || shape.kind == Kind::replicas;
+  if (named && shape.placeholder.empty()) return false;
+  if ((is_list(shape.kind) || shape.kind == Kind::text) && (shape.accepts == nullptr || shape.form.empty()))
+    return false;
+  return bounds_hold(shape) && shape.text.ends_with('.');
+}
+
+// Help and manual print section by section, and read_file looks a key up by its name: so the sections' order is the
+// table's, each section is one run, and no key stands twice.
+constexpr bool table_holds() {
+  size_t section = 0;
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    const std::string_view key = rows[i].shape.key;
+    while (section < std::size(section_rows) && section_rows[section].name != section_of(key)) ++section;
+    if (section == std::size(section_rows) || !well_formed(rows[i].shape)) return false;
+    for (size_t j = 0; j < i; ++j) {
+      if (rows[j].shape.key == key) return false;
+    }
+  }
+  return true;
+}
+static_assert(table_holds());
+static_assert(well_formed(columns[0].shape) && well_formed(columns[1].shape) && well_formed(columns[2].shape));
+
+}  // namespace
+
+std::span<const Section> sections() { return section_rows; }
+std::span<const Setting> settings_table() { return rows; }
+std::span<const ReplicaColumn> replica_columns() { return columns; }
+
+std::optional<size_t> find_setting(std::string_view key) {
+  for (size_t i = 0; i < std::size(rows); ++i) {
+    if (rows[i].shape.key == key) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ringmaster::config
