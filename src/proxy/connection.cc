@@ -1,0 +1,222 @@
+#include "proxy/connection.h"
+
+#include <cstring>
+
+#include "proxy/exchange.h"
+
+namespace ringmaster::proxy {
+
+Connection::Connection(uint32_t index, uint32_t generation, Parts& parts, int socket) noexcept
+    : parts_(parts),
+      stream_(parts.stream_tools, socket, {Verb::client_receive, generation, index},
+              {Verb::client_send, generation, index}),
+      timer_(OwnedTimer::Owner::client, this),
+      index_(index) {}
+
+Connection::~Connection() {
+  parts_.timers.disarm(timer_);
+  unlink();
+}
+
+// --- reading requests --------------------------------------------------------------------------------------------------
+
+void Connection::start() noexcept {
+  stream_.want(Want::small);
+  wait_for_request();
+}
+
+void Connection::wait_for_request() noexcept {
+  state_ = State::reading;
+  if (!linked()) parts_.idle_clients.push_back(*this);
+  const uint64_t patience = parts_.draining ? drain_idle_ns
+                            : served_       ? parts_.settings.keep_alive_ns
+                                            : parts_.settings.request_header_ns;
+  expect_within(patience);
+}
+
+void Connection::on_receive(const uring::Completion& completion) noexcept {
+  const Arrival arrival = stream_.on_receive(completion);
+  if (state_ == State::ending) return close_if_joined();
+  if (arrival == Arrival::nothing) return;
+  switch (state_) {
+    case State::reading:
+      if (arrival == Arrival::bytes) return read_request();
+      return terminate();
+    case State::exchanging:
+      if (arrival == Arrival::bytes) return exchange_->on_client_bytes();
+      if (arrival == Arrival::end) return exchange_->on_client_end();
+      return exchange_->on_client_gone();
+    case State::lingering:
+      if (arrival != Arrival::bytes) return terminate();
+      while (Piece* piece = stream_.front()) {
+        lingered_bytes_ += piece->size();
+        stream_.drop_front();
+      }
+      if (lingered_bytes_ > linger_bytes_max) terminate();
+      return;
+    case State::ending: return;
+  }
+}
+
+// Takes whole heads from what has arrived until a request has to wait for its answer. Answers of our own may end
+// within the call, and exchange_finished() asks for the next request: the loop, not recursion, takes it.
+void Connection::read_request() noexcept {
+  if (reading_on_) return;
+  reading_on_ = true;
+  while (state_ == State::reading && stream_.front()) {
+    http::HeadParser parser(http::HeadParser::Kind::request);
+    http::RequestHead head;
+    const http::HeadStatus status = parse_head(parser, head);
+    if (status == http::HeadStatus::incomplete) continue;
+    unlink();
+    state_ = State::exchanging;
+    if (status == http::HeadStatus::complete) {
+      make_exchange().begin(head);
+    } else {
+      refuse((assembly_ ? assembly_->parser : parser).cause());
+    }
+    assembly_.reset();  // the exchange has rebuilt the head: nobody looks at these bytes any more
+  }
+  if (state_ == State::reading && stream_.ended()) terminate();  // no more of this head will come
+  reading_on_ = false;
+  close_if_joined();
+}
+
+http::HeadStatus Connection::parse_head(http::HeadParser& parser, http::RequestHead& head) noexcept {
+  const http::HeadLimits& limits = parts_.settings.head_limits;
+  Piece* piece = stream_.front();
+  if (!assembly_) {
+    const auto status = parser.parse_request({piece->begin, piece->size()}, limits, parts_.fields, head);
+    if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
+    if (status != http::HeadStatus::incomplete) return status;
+    parts_.meters.heads_in_pieces.add();
+    assembly_ = std::make_unique<HeadAssembly>(parser, http::head_bytes_max(limits) + 1);
+    assembly_->append(piece->begin, piece->end);
+    stream_.drop_front();
+    expect_within(parts_.settings.request_header_ns);
+    return status;
+  }
+  const auto before = static_cast<uint32_t>(assembly_->bytes().size());
+  assembly_->append(piece->begin, piece->end);
+  const auto status = assembly_->parser.parse_request(assembly_->bytes(), limits, parts_.fields, head);
+  if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
+  else if (status == http::HeadStatus::incomplete) stream_.drop_front();
+  return status;
+}
+
+Exchange& Connection::make_exchange() noexcept {
+  exchange_ = &parts_.exchanges.make(parts_, *this);
+  parts_.meters.exchanges.add();
+  return *exchange_;
+}
+
+void Connection::refuse(http::Cause cause) noexcept {
+  unlink();
+  state_ = State::exchanging;
+  make_exchange().refuse(cause);
+}
+
+// --- after an answer ---------------------------------------------------------------------------------------------------
+
+void Connection::free_exchange() noexcept {
+  parts_.exchanges.free(exchange_->index());
+  parts_.meters.exchanges.subtract();
+  exchange_ = nullptr;
+}
+
+void Connection::exchange_finished(bool keep_alive) noexcept {
+  free_exchange();
+  served_ = true;
+  if (!keep_alive) return linger();
+  if (Piece* piece = stream_.front(); piece && piece->size() == 0) stream_.drop_front();
+  stream_.want(Want::small, true);
+  wait_for_request();
+  if (stream_.front()) read_request();
+  else if (stream_.ended()) terminate();
+}
+
+void Connection::exchange_left() noexcept {
+  free_exchange();
+  close_if_joined();
+}
+
+void Connection::linger() noexcept {
+  // Only where something is unread, or may be: closing then would make the kernel send a reset, and the client might
+  // lose the answer to it.
+  if (stream_.ended()) return terminate();
+  state_ = State::lingering;
+  stream_.drop_all();
+  stream_.finish_sending();
+  stream_.want(Want::small);
+  expect_within(linger_ns);
+}
+
+// --- sending, time, ending ---------------------------------------------------------------------------------------------
+
+void Connection::on_send(const uring::Completion& completion) noexcept {
+  const Sent sent = stream_.on_send(completion);
+  if (sent == Sent::all) parts_.meters.answer_bytes.add(static_cast<uint64_t>(completion.result));
+  if (exchange_) exchange_->on_client_sent(sent);
+  else if (state_ == State::ending) close_if_joined();
+}
+
+void Connection::expect_within(uint64_t timeout_ns) noexcept { parts_.timers.set(timer_, parts_.now() + timeout_ns); }
+
+void Connection::on_timer() noexcept {
+  switch (state_) {
+    case State::reading:
+      if (assembly_) return refuse(http::Cause::request_timeout);
+      return terminate();
+    case State::exchanging: return exchange_->on_client_timeout();
+    case State::lingering: return terminate();
+    case State::ending: return;
+  }
+}
+
+void Connection::begin_drain() noexcept {
+  // A request may be on its way to us on an idle connection: it has a second to arrive, and is answered with
+  // Connection: close.
+  if (state_ == State::reading && !assembly_) expect_within(drain_idle_ns);
+}
+
+void Connection::cut() noexcept {
+  if (exchange_) exchange_->cut();
+  else terminate();
+}
+
+void Connection::terminate() noexcept {
+  if (state_ == State::ending) return;
+  state_ = State::ending;
+  unlink();
+  parts_.timers.disarm(timer_);
+  stream_.terminate();
+  close_if_joined();
+}
+
+void Connection::close_if_joined() noexcept {
+  if (state_ != State::ending || exchange_ || reading_on_ || !stream_.joined()) return;
+  stream_.close();
+  parts_.meters.client_connections.subtract();
+  parts_.clients.free(index_);  // this
+}
+
+// --- who it is ---------------------------------------------------------------------------------------------------------
+
+void Connection::look_up_peer() noexcept {
+  const std::string ip = parts_.ring.peer_of(stream_.socket()).ip_text();
+  ip_size_ = static_cast<uint8_t>(ip.size() < ip_.size() ? ip.size() : ip_.size());
+  memcpy(ip_.data(), ip.data(), ip_size_);
+  trusted_ = parts_.settings.trusts(client_ip());
+}
+
+std::string_view Connection::client_ip() noexcept {
+  if (ip_size_ == 0xFF) look_up_peer();
+  return {ip_.data(), ip_size_};
+}
+
+bool Connection::trusted() noexcept {
+  client_ip();
+  return trusted_;
+}
+
+}  // namespace ringmaster::proxy

@@ -1,0 +1,115 @@
+#include "proxy/parts.h"
+
+#include <arpa/inet.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/log.h"
+#include "proxy/connection.h"
+#include "proxy/exchange.h"
+#include "proxy/upstream_pool.h"
+
+namespace ringmaster::proxy {
+
+namespace {
+
+uint64_t ns(config::milliseconds duration) { return static_cast<uint64_t>(duration.count()) * 1'000'000; }
+
+// As many clients as there are descriptors for: two each, client and replica, when all are busy.
+uint32_t clients_within_descriptor_limit() {
+  constexpr rlim_t reserved = 64;  // rings, listeners, the admin thread, replicas' pidfds, files
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t usable = limit.rlim_cur > 2 * reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2;
+  return static_cast<uint32_t>(std::min<rlim_t>(usable / 2, 10'000'000));
+}
+
+// A worker's share of a limit for all; at least one, because 0 means none.
+uint32_t share(uint32_t limit, uint32_t workers) { return limit == 0 ? 0 : std::max(1u, limit / workers); }
+
+}  // namespace
+
+ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers) {
+  head_limits = {.request_line_bytes = settings.limits.request_line_bytes,
+                 .header_bytes = settings.limits.header_bytes,
+                 .header_count = static_cast<uint16_t>(settings.limits.header_count)};
+  for (const std::string& text : settings.routing.key) {
+    auto source = http::KeySource::parse(text);
+    ensure(source);  // the settings have been checked
+    key.push_back(std::move(*source));
+  }
+  for (const std::string& text : settings.proxy.trusted_proxies) trusted_proxies.emplace_back(text);
+  const auto& timeouts = settings.timeouts;
+  connect_ns = ns(timeouts.connect);
+  request_header_ns = ns(timeouts.request_header);
+  request_body_idle_ns = ns(timeouts.request_body_idle);
+  response_ns = ns(timeouts.response);
+  response_idle_ns = ns(timeouts.response_idle);
+  keep_alive_ns = ns(timeouts.keep_alive);
+  upstream_keep_alive_ns = ns(timeouts.upstream_keep_alive);
+  tunnel_idle_ns = ns(timeouts.tunnel_idle);
+  drain_ns = ns(timeouts.drain);
+  ejection_ns = ns(settings.heartbeat.interval);
+  body_bytes_max = settings.limits.body_bytes;
+  connections_max = settings.limits.connections != 0 ? share(settings.limits.connections, workers)
+                                                     : std::max(1u, clients_within_descriptor_limit() / workers);
+  connections_per_replica = share(settings.limits.connections_per_replica, workers);
+  attempts_max = 1 + settings.retry.attempts;
+  retry_percent = settings.retry.budget_percent;
+  drop_in = settings.proxy.drop_in;
+  via = settings.proxy.via;
+}
+
+bool ProxySettings::trusts(std::string_view ip) const noexcept {
+  return std::any_of(trusted_proxies.begin(), trusted_proxies.end(),
+                     [ip](const AddressBlock& block) { return block.contains(ip); });
+}
+
+AddressBlock::AddressBlock(std::string_view text) noexcept {
+  const size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  family_ = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  bits_ = family_ == AF_INET ? 32 : 128;
+  if (slash != std::string_view::npos) std::from_chars(text.begin() + slash + 1, text.end(), bits_);
+  valid_ = inet_pton(family_, address.c_str(), bytes_.data()) == 1;
+}
+
+bool AddressBlock::contains(std::string_view ip) const noexcept {
+  std::array<uint8_t, 16> other{};
+  char text[INET6_ADDRSTRLEN + 1] = "";
+  if (!valid_ || ip.size() >= sizeof text) return false;
+  ip.copy(text, ip.size());
+  if (inet_pton(family_, text, other.data()) != 1) return false;
+  for (uint32_t bit = 0; bit < bits_; ++bit) {
+    const auto mask = static_cast<uint8_t>(0x80 >> bit % 8);
+    if ((bytes_[bit / 8] & mask) != (other[bit / 8] & mask)) return false;
+  }
+  return true;
+}
+
+Parts::Parts(uring::Ring& ring_, uring::BufferPool& buffers_, const ProxySettings& settings_, WorkerMeters& meters_,
+             uint64_t seed)
+    : ring(ring_),
+      buffers(buffers_),
+      settings(settings_),
+      meters(meters_),
+      timers(ring_.now_ns()),
+      stream_tools{ring, buffers, pieces, meters},
+      retry_budget(settings_.retry_percent),
+      random(seed) {}
+
+Parts::~Parts() = default;
+
+void Parts::count_refusal(http::Cause cause, std::string_view who) noexcept {
+  const auto index = static_cast<size_t>(cause);
+  meters.refusals[index].add();
+  constexpr uint64_t second = 1'000'000'000;
+  if (said_ns_[index] != 0 && now() - said_ns_[index] < second) return;
+  said_ns_[index] = now();
+  log_info("{} {}: client {} ({} so far)", http::status_of(cause), http::name_of(cause), who,
+           meters.refusals[index].value());
+}
+
+}  // namespace ringmaster::proxy

@@ -1,0 +1,123 @@
+// What a worker is made of, as its connections and exchanges see it. One of each for each worker; nothing in here is
+// touched by another thread, but for the meters, which are read.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/slab.h"
+#include "config/settings.h"
+#include "http/head.h"
+#include "http/key.h"
+#include "proxy/control.h"
+#include "proxy/retry_budget.h"
+#include "proxy/stream.h"
+#include "uring/buffer_pool.h"
+#include "uring/ring.h"
+#include "uring/timer_wheel.h"
+
+namespace ringmaster::proxy {
+
+class Connection;
+class Exchange;
+class Router;
+class UpstreamConnection;
+struct HeadAssembly;
+
+struct IdleTag;
+using IdleClients = List<Connection, IdleTag>;
+
+// A timer that knows whose deadline it is.
+struct OwnedTimer : uring::Timer {
+  enum class Owner : uint8_t { client, upstream, worker };
+  OwnedTimer(Owner owner_, void* whose_) noexcept : owner(owner_), whose(whose_) {}
+  const Owner owner;
+  void* const whose;   // the Connection or UpstreamConnection that embeds it
+};
+
+// "10.0.0.0/8", "::1": a CIDR block.
+class AddressBlock {
+ public:
+  explicit AddressBlock(std::string_view text) noexcept;
+  bool contains(std::string_view ip) const noexcept;
+
+ private:
+  std::array<uint8_t, 16> bytes_{};
+  int family_ = 0;
+  uint32_t bits_ = 0;
+  bool valid_ = false;
+};
+
+// The settings as the request path wants them: parsed once, in nanoseconds.
+struct ProxySettings {
+  explicit ProxySettings(const config::Settings& settings, uint32_t workers);
+  bool trusts(std::string_view ip) const noexcept;
+
+  http::HeadLimits head_limits;
+  std::vector<http::KeySource> key;
+  std::vector<AddressBlock> trusted_proxies;
+  uint64_t connect_ns, request_header_ns, request_body_idle_ns, response_ns, response_idle_ns, keep_alive_ns,
+      upstream_keep_alive_ns, tunnel_idle_ns, drain_ns;
+  uint64_t ejection_ns;             // how long a worker looks away from a replica that failed, unless a table comes first
+  uint64_t body_bytes_max;          // 0: any
+  uint32_t connections_max;         // this worker's share
+  uint32_t connections_per_replica; // this worker's share; 0: any
+  uint32_t attempts_max;            // tries in all
+  uint32_t retry_percent;
+  bool drop_in;
+  bool via;
+};
+
+// Small, fast and good enough to spread keys: SplitMix64 (Steele, Lea and Flood, 2014). Not for secrets.
+class Random {
+ public:
+  explicit Random(uint64_t seed) noexcept : state_(seed) {}
+  uint64_t next() noexcept {
+    uint64_t z = state_ += 0x9E3779B97F4A7C15ULL;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBULL;
+    return z ^ z >> 31;
+  }
+  // Uniform in [0, bound).
+  uint32_t below(uint32_t bound) noexcept {
+    return static_cast<uint32_t>((next() >> 32) * bound >> 32);
+  }
+
+ private:
+  uint64_t state_;
+};
+
+struct Parts {
+  Parts(uring::Ring& ring_, uring::BufferPool& buffers_, const ProxySettings& settings_, WorkerMeters& meters_,
+        uint64_t seed);
+  ~Parts();
+
+  uint64_t now() const noexcept { return ring.now_ns(); }
+  // Counts the refusal under its cause; says it in the log at most once a second for each cause.
+  void count_refusal(http::Cause cause, std::string_view who) noexcept;
+
+  uring::Ring& ring;
+  uring::BufferPool& buffers;
+  const ProxySettings& settings;
+  WorkerMeters& meters;
+  uring::TimerWheel timers;
+  PieceSlab pieces;
+  StreamTools stream_tools;
+  Slab<Connection> clients;
+  Slab<UpstreamConnection> upstreams;
+  Slab<Exchange> exchanges;
+  IdleClients idle_clients;             // longest idle first
+  RetryBudget retry_budget;
+  Random random;
+  Router* router = nullptr;
+  http::FieldScratch fields;            // of the head being read
+  std::array<char, 128 * 1024> rewrite; // a head being rebuilt
+  bool draining = false;
+
+ private:
+  std::array<uint64_t, http::causes> said_ns_{};
+};
+
+}  // namespace ringmaster::proxy

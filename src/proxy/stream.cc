@@ -1,0 +1,189 @@
+#include "proxy/stream.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace ringmaster::proxy {
+
+Stream::~Stream() {
+  ensure(joined());
+  drop_all();
+}
+
+// --- receiving ---------------------------------------------------------------------------------------------------------
+
+void Stream::want(Want want, bool expect_empty) noexcept {
+  want_ = want;
+  expect_empty_ = expect_empty;
+  if (want == Want::nothing || want == Want::bulk) stop_multishot();
+  arm();
+}
+
+void Stream::arm() noexcept {
+  if (receiving_ != Receiving::off || want_ == Want::nothing || terminating_ || ended_ || receive_failed_) return;
+  if (queued_ >= queued_max) return;  // take_front() arms when all has been taken
+  if (want_ == Want::bulk) {
+    receive_bulk();
+  } else {
+    receiving_ = Receiving::multishot;
+    tools_.ring.receive_multishot(socket_, expect_empty_, receive_token_);
+  }
+}
+
+void Stream::receive_bulk() noexcept {
+  bulk_ = tools_.buffers.take_bulk();
+  if (!bulk_) {
+    // No memory for a large buffer: the provided ones are there already.
+    receiving_ = Receiving::multishot;
+    tools_.ring.receive_multishot(socket_, true, receive_token_);
+    return;
+  }
+  receiving_ = Receiving::single;
+  tools_.ring.receive(socket_, {bulk_.space(), bulk_.capacity()}, expect_empty_, receive_token_);
+}
+
+void Stream::stop_multishot() noexcept {
+  if (receiving_ != Receiving::multishot || stopping_) return;
+  stopping_ = true;
+  tools_.ring.cancel(receive_token_);
+}
+
+Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
+  uring::Lease lease;
+  if (completion.buffer_id != uring::Completion::no_buffer) lease = tools_.buffers.adopt(completion.buffer_id);
+  else if (receiving_ == Receiving::single) lease = std::move(bulk_);
+  if (!completion.more) {
+    receiving_ = Receiving::off;
+    stopping_ = false;
+  }
+  if (terminating_) return Arrival::nothing;
+  if (completion.result > 0) {
+    enqueue(std::move(lease), static_cast<uint32_t>(completion.result));
+    expect_empty_ = false;
+    if (queued_ >= queued_max) stop_multishot();
+    // A bulk receive is one at a time, at its owner's wish; a multishot one that ended by itself is armed again.
+    if (want_ == Want::bulk) want_ = Want::nothing;
+    else arm();
+    return Arrival::bytes;
+  }
+  if (completion.result == 0) {
+    ended_ = true;
+    return Arrival::end;
+  }
+  if (completion.result == -ENOBUFS) {
+    tools_.meters.receive_enobufs.add();
+    expect_empty_ = false;
+    if (want_ == Want::small && !tools_.buffers.grow()) {
+      if (receiving_ == Receiving::off) receive_bulk();
+    } else {
+      arm();
+    }
+    return Arrival::nothing;
+  }
+  if (completion.result == -ECANCELED) {
+    arm();
+    return Arrival::nothing;
+  }
+  receive_failed_ = true;
+  last_error_ = -completion.result;
+  return Arrival::failed;
+}
+
+void Stream::enqueue(uring::Lease lease, uint32_t size) noexcept {
+  filled_ = size == lease.capacity();
+  Piece& piece = tools_.pieces.make(std::move(lease), size);
+  if (tail_) tail_->next = &piece;
+  else head_ = &piece;
+  tail_ = &piece;
+  ++queued_;
+}
+
+uring::Lease Stream::take_front() noexcept {
+  Piece* piece = head_;
+  uring::Lease lease = std::move(piece->lease);
+  head_ = piece->next;
+  if (!head_) tail_ = nullptr;
+  --queued_;
+  tools_.pieces.free(piece->index);
+  if (queued_ == 0) arm();
+  return lease;
+}
+
+void Stream::drop_front() noexcept { take_front(); }
+
+bool Stream::split_front(char* rest, uring::Lease& lease) noexcept {
+  uring::Lease copy = tools_.buffers.take_bulk();
+  const auto size = static_cast<uint32_t>(head_->end - rest);
+  if (!copy || size > copy.capacity()) return false;
+  memcpy(copy.space(), rest, size);
+  lease = std::move(head_->lease);
+  head_->lease = std::move(copy);
+  head_->begin = head_->lease.space();
+  head_->end = head_->begin + size;
+  return true;
+}
+
+void Stream::drop_all() noexcept {
+  while (head_) {
+    Piece* piece = head_;
+    head_ = piece->next;
+    tools_.pieces.free(piece->index);
+  }
+  tail_ = nullptr;
+  queued_ = 0;
+}
+
+// --- sending -----------------------------------------------------------------------------------------------------------
+
+void Stream::send(std::span<const char> bytes) noexcept {
+  ensure(!sending_ && !bytes.empty());
+  sending_ = true;
+  handed_over_ = false;
+  send_size_ = static_cast<uint32_t>(bytes.size());
+  tools_.ring.send(socket_, bytes, uring::SendMode::now, send_token_);
+}
+
+void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
+  outgoing_ = std::move(lease);
+  send(bytes);
+}
+
+Sent Stream::on_send(const uring::Completion& completion) noexcept {
+  sending_ = false;
+  outgoing_.reset();
+  handed_over_ = completion.result > 0;
+  if (completion.result >= 0 && static_cast<uint32_t>(completion.result) == send_size_) return Sent::all;
+  if (last_error_ == 0) last_error_ = completion.result < 0 ? -completion.result : EPIPE;
+  return Sent::failed;
+}
+
+// --- ending ------------------------------------------------------------------------------------------------------------
+
+void Stream::terminate() noexcept {
+  if (terminating_) return;
+  terminating_ = true;
+  want_ = Want::nothing;
+  drop_all();
+  if (joined()) return;
+  // shutdown(2) completes a multishot receive and a blocked send alike; a cancel by descriptor can miss the latter.
+  tools_.ring.shut_down(socket_, false);
+}
+
+void Stream::abort() noexcept {
+  if (terminating_) return;
+  terminating_ = true;
+  want_ = Want::nothing;
+  drop_all();
+  tools_.ring.reset_on_close(socket_);
+  // No shutdown here: it would send the orderly end first.
+  if (receiving_ != Receiving::off) tools_.ring.cancel(receive_token_);
+  if (sending_) tools_.ring.cancel(send_token_);
+}
+
+void Stream::close() noexcept {
+  ensure(joined());
+  tools_.ring.close(socket_);
+  socket_ = -1;
+}
+
+}  // namespace ringmaster::proxy

@@ -1,0 +1,145 @@
+// One socket of a worker: what is being received, what is being sent, and its ending. Client and upstream connections
+// each embed one.
+//
+// Receiving. want() says how: `small` is a multishot receive into provided buffers, the mode for heads and small bodies
+// (armed once, it serves request after request); `bulk` is one receive at a time into a large buffer, for bodies that
+// have shown their size; `nothing` is back-pressure. Arrivals queue up here until their owner takes them. A multishot
+// receive would read on for ever while nobody takes: with `queued_max` arrivals waiting it is cancelled, and armed
+// again when the queue is empty. Where the provided group is exhausted at its bound, one bulk receive stands in.
+//
+// Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it.
+//
+// Ending. terminate() shuts the socket down, which completes whatever is in flight; joined() is true once nothing is;
+// only then may the owner close() and free itself.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/slab.h"
+#include "proxy/meters.h"
+#include "uring/buffer_pool.h"
+#include "uring/ring.h"
+
+namespace ringmaster::proxy {
+
+// What an operation's user_data says: which operation, of which connection, in which of its lives.
+enum class Verb : uint8_t { none, event, accept, client_receive, client_send, upstream_receive, upstream_send, upstream_connect };
+
+struct Token {
+  Verb verb = Verb::none;
+  uint32_t generation = 0;  // 24 bits
+  uint32_t index = 0;
+
+  uint64_t pack() const noexcept {
+    return static_cast<uint64_t>(verb) << 56 | static_cast<uint64_t>(generation & 0xFFFFFF) << 32 | index;
+  }
+  static Token unpack(uint64_t user_data) noexcept {
+    return {static_cast<Verb>(user_data >> 56), static_cast<uint32_t>(user_data >> 32) & 0xFFFFFF,
+            static_cast<uint32_t>(user_data)};
+  }
+};
+
+// Bytes that have arrived, in the buffer to which the kernel wrote them.
+struct Piece {
+  Piece(uint32_t index_, uint32_t, uring::Lease lease_, uint32_t size) noexcept
+      : index(index_), lease(std::move(lease_)), begin(lease.space()), end(begin + size) {}
+
+  uint32_t index;
+  uring::Lease lease;
+  char* begin;
+  char* end;
+  Piece* next = nullptr;
+
+  uint32_t size() const noexcept { return static_cast<uint32_t>(end - begin); }
+};
+using PieceSlab = Slab<Piece, 256>;
+
+// What every stream of a worker works with.
+struct StreamTools {
+  uring::Ring& ring;
+  uring::BufferPool& buffers;
+  PieceSlab& pieces;
+  WorkerMeters& meters;
+};
+
+enum class Want : uint8_t { nothing, small, bulk };
+enum class Arrival : uint8_t { nothing, bytes, end, failed };
+enum class Sent : uint8_t { all, failed };
+
+class Stream {
+ public:
+  static constexpr uint32_t queued_max = 2;
+
+  Stream(StreamTools& tools, int socket, Token receive, Token send) noexcept
+      : tools_(tools), receive_token_(receive.pack()), send_token_(send.pack()), socket_(socket) {}
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream();
+
+  int socket() const noexcept { return socket_; }
+
+  // --- receiving
+  // `expect_empty`: nothing has arrived yet, as far as one can tell.
+  void want(Want want, bool expect_empty = false) noexcept;
+  // Takes the completion in. bytes: front() has grown; end: the peer will send no more; failed: last_error() says why.
+  Arrival on_receive(const uring::Completion& completion) noexcept;
+  Piece* front() noexcept { return head_; }
+  // Gives the first arrival's buffer back (its bytes have been used), or hands it over.
+  void drop_front() noexcept;
+  uring::Lease take_front() noexcept;
+  // The front piece's lease is needed elsewhere, but its bytes from `rest` on are still to be read: they are moved to a
+  // buffer of their own. false: no memory.
+  bool split_front(char* rest, uring::Lease& lease) noexcept;
+  void drop_all() noexcept;
+  bool ended() const noexcept { return ended_; }             // the peer has sent its end
+  bool last_filled_buffer() const noexcept { return filled_; }  // the newest arrival filled its buffer: more is waiting
+
+  // --- sending
+  void send(std::span<const char> bytes) noexcept;                        // the owner keeps the bytes alive until on_send
+  void send(uring::Lease lease, std::span<const char> bytes) noexcept;    // bytes lie in the leased buffer
+  Sent on_send(const uring::Completion& completion) noexcept;
+  bool sending() const noexcept { return sending_; }
+  bool handed_over() const noexcept { return handed_over_; }  // at least a byte of the last send reached the kernel
+  int last_error() const noexcept { return last_error_; }      // positive errno
+
+  // --- ending
+  void terminate() noexcept;
+  // The same, but the peer sees a reset instead of an orderly end.
+  void abort() noexcept;
+  bool terminating() const noexcept { return terminating_; }
+  bool joined() const noexcept { return receiving_ == Receiving::off && !sending_; }
+  void finish_sending() noexcept { tools_.ring.shut_down(socket_, true); }
+  void close() noexcept;   // joined() only
+
+ private:
+  enum class Receiving : uint8_t { off, multishot, single };
+  void arm() noexcept;
+  void receive_bulk() noexcept;
+  void stop_multishot() noexcept;
+  void enqueue(uring::Lease lease, uint32_t size) noexcept;
+
+  StreamTools& tools_;
+  const uint64_t receive_token_;
+  const uint64_t send_token_;
+  Piece* head_ = nullptr;
+  Piece* tail_ = nullptr;
+  uring::Lease bulk_;         // being filled by a single receive
+  uring::Lease outgoing_;     // being sent
+  int socket_;
+  int last_error_ = 0;
+  uint32_t send_size_ = 0;
+  uint16_t queued_ = 0;
+  Receiving receiving_ = Receiving::off;
+  Want want_ = Want::nothing;
+  bool stopping_ = false;     // a cancel is under way
+  bool sending_ = false;
+  bool handed_over_ = false;
+  bool ended_ = false;
+  bool filled_ = false;
+  bool expect_empty_ = false;
+  bool receive_failed_ = false;
+  bool terminating_ = false;
+};
+
+}  // namespace ringmaster::proxy

@@ -1,0 +1,168 @@
+#include "proxy/upstream_pool.h"
+
+#include <cerrno>
+
+#include "proxy/exchange.h"
+
+namespace ringmaster::proxy {
+
+// --- a connection ------------------------------------------------------------------------------------------------------
+
+UpstreamConnection::UpstreamConnection(uint32_t index, uint32_t generation, Parts& parts, UpstreamPool& pool,
+                                       int socket) noexcept
+    : parts_(parts),
+      pool_(pool),
+      stream_(parts.stream_tools, socket, {Verb::upstream_receive, generation, index},
+              {Verb::upstream_send, generation, index}),
+      timer_(OwnedTimer::Owner::upstream, this),
+      index_(index),
+      generation_(generation) {}
+
+UpstreamConnection::~UpstreamConnection() {
+  parts_.timers.disarm(timer_);
+  unlink();
+}
+
+void UpstreamConnection::expect_within(uint64_t timeout_ns) noexcept {
+  parts_.timers.set(timer_, parts_.now() + timeout_ns);
+}
+
+void UpstreamConnection::on_connected(const uring::Completion& completion) noexcept {
+  connecting_ = false;
+  if (stream_.terminating()) return close_if_joined();
+  if (completion.result == 0) {
+    stream_.want(Want::small, true);
+    if (exchange_) exchange_->on_upstream_connected();
+    else release();
+  } else if (exchange_) {
+    exchange_->on_upstream_failed(http::Cause::replica_refused);
+  } else {
+    terminate();
+  }
+}
+
+void UpstreamConnection::on_receive(const uring::Completion& completion) noexcept {
+  const Arrival arrival = stream_.on_receive(completion);
+  if (stream_.terminating()) return close_if_joined();
+  if (arrival == Arrival::nothing) return;
+  // Idle: an end, an error, or bytes that nobody asked for (RFC 9112 section 9.3.1 gives them no request to answer).
+  if (!exchange_) return terminate();
+  switch (arrival) {
+    case Arrival::bytes: return exchange_->on_upstream_bytes();
+    case Arrival::end: return exchange_->on_upstream_end();
+    case Arrival::failed: return exchange_->on_upstream_failed(http::Cause::replica_reset);
+    case Arrival::nothing: return;
+  }
+}
+
+void UpstreamConnection::on_send(const uring::Completion& completion) noexcept {
+  const Sent sent = stream_.on_send(completion);
+  if (stream_.terminating()) return close_if_joined();
+  if (exchange_) exchange_->on_upstream_sent(sent);
+}
+
+void UpstreamConnection::on_timer() noexcept {
+  if (exchange_) exchange_->on_upstream_timeout();
+  else terminate();
+}
+
+void UpstreamConnection::forget_exchange() noexcept {
+  if (!exchange_) return;
+  exchange_ = nullptr;
+  pool_.meters().in_flight.subtract();
+}
+
+void UpstreamConnection::let_go() noexcept {
+  forget_exchange();
+  terminate();
+}
+
+void UpstreamConnection::release() noexcept {
+  forget_exchange();
+  if (pool_.retired_ || parts_.draining || stream_.ended() || stream_.front()) return terminate();
+  stream_.want(Want::small, true);
+  pool_.idle_.push_front(*this);
+  expect_within(parts_.settings.upstream_keep_alive_ns);
+}
+
+void UpstreamConnection::terminate() noexcept {
+  if (stream_.terminating()) return;
+  unlink();
+  parts_.timers.disarm(timer_);
+  stream_.terminate();
+  // A connect that waits is ended by a cancel: shutting the socket down would make the kernel try once more.
+  if (connecting_) parts_.ring.cancel(Token{Verb::upstream_connect, generation_, index_}.pack());
+  close_if_joined();
+}
+
+void UpstreamConnection::close_if_joined() noexcept {
+  if (connecting_ || !stream_.joined()) return;
+  Exchange* exchange = exchange_;
+  const bool handed_over = stream_.handed_over();
+  forget_exchange();
+  stream_.close();
+  pool_.meters().connections.subtract();
+  --pool_.open_;
+  parts_.upstreams.free(index_);  // this
+  if (exchange) exchange->on_upstream_joined(handed_over);
+}
+
+// --- the pool ----------------------------------------------------------------------------------------------------------
+
+UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept
+    : parts_(parts), control_(control), worker_(worker), upstream_(std::move(upstream)) {}
+
+UpstreamPool::~UpstreamPool() { ensure(open_ == 0); }
+
+UpstreamConnection* UpstreamPool::take(Exchange& exchange, bool fresh, http::Cause& cause) noexcept {
+  UpstreamConnection* connection = fresh ? nullptr : idle_.pop_front();
+  if (!connection) connection = open(cause);
+  if (!connection) return nullptr;
+  connection->exchange_ = &exchange;
+  ++connection->requests_;
+  meters().requests.add();
+  meters().in_flight.add();
+  return connection;
+}
+
+UpstreamConnection* UpstreamPool::open(http::Cause& cause) noexcept {
+  const uint32_t limit = parts_.settings.connections_per_replica;
+  if (limit != 0 && open_ >= limit) {
+    cause = http::Cause::replica_full;
+    return nullptr;
+  }
+  const Result<int> socket = parts_.ring.open_stream_socket(upstream_->address.family());
+  if (!socket) {
+    cause = http::Cause::overloaded;  // out of descriptors or memory: ours, not the replica's
+    return nullptr;
+  }
+  UpstreamConnection& connection = parts_.upstreams.make(parts_, *this, *socket);
+  ++open_;
+  meters().connections.add();
+  parts_.meters.upstream_connects.add();
+  connection.connecting_ = true;
+  parts_.ring.connect(*socket, upstream_->address,
+                      Token{Verb::upstream_connect, connection.generation_, connection.index_}.pack());
+  connection.expect_within(parts_.settings.connect_ns);
+  return &connection;
+}
+
+void UpstreamPool::eject(http::Cause cause) noexcept {
+  ejected_until_ns_ = parts_.now() + parts_.settings.ejection_ns;
+  meters().ejections.add();
+  control_.report(worker_, {upstream_->id, cause});
+}
+
+void UpstreamPool::retire() noexcept {
+  retired_ = true;
+  while (UpstreamConnection* connection = idle_.front()) connection->terminate();
+}
+
+void UpstreamPool::cut() noexcept {
+  retired_ = true;
+  parts_.upstreams.each([this](UpstreamConnection& connection) {
+    if (&connection.pool_ == this) connection.terminate();
+  });
+}
+
+}  // namespace ringmaster::proxy

@@ -1,0 +1,95 @@
+// A worker's connections to one replica.
+//
+// Idle ones are kept, last used first, each with a receive armed: when the replica closes one, or sends what nobody
+// asked for, a completion says so and it is gone before anybody picks it. A replica that refuses or resets is out of
+// this worker's sight until the next table or the end of `ejection_ns`, whichever comes first; the admin thread is told
+// and looks for itself.
+#pragma once
+
+#include <cstdint>
+
+#include "base/intrusive_list.h"
+#include "proxy/control.h"
+#include "proxy/parts.h"
+#include "proxy/stream.h"
+
+namespace ringmaster::proxy {
+
+class UpstreamPool;
+
+class UpstreamConnection : public Link<IdleTag> {
+ public:
+  UpstreamConnection(uint32_t index, uint32_t generation, Parts& parts, UpstreamPool& pool, int socket) noexcept;
+  ~UpstreamConnection();
+
+  // --- verbs of the exchange
+  // Ends without telling the exchange, which must have no bytes in flight on it.
+  void let_go() noexcept;
+  void expect_within(uint64_t timeout_ns) noexcept;  // the next event must come by then, or the timer fires
+  void terminate() noexcept;
+  // Back to the pool, for the next request. Nothing is in flight but the receive, and nothing has arrived.
+  void release() noexcept;
+
+  // --- completions
+  void on_connected(const uring::Completion& completion) noexcept;
+  void on_receive(const uring::Completion& completion) noexcept;
+  void on_send(const uring::Completion& completion) noexcept;
+  void on_timer() noexcept;
+
+  Stream& stream() noexcept { return stream_; }
+  UpstreamPool& pool() noexcept { return pool_; }
+  bool reused() const noexcept { return requests_ > 1; }
+  bool connecting() const noexcept { return connecting_; }
+
+ private:
+  friend class UpstreamPool;
+  void forget_exchange() noexcept;
+  void close_if_joined() noexcept;
+
+  Parts& parts_;
+  UpstreamPool& pool_;
+  Stream stream_;
+  OwnedTimer timer_;
+  Exchange* exchange_ = nullptr;
+  const uint32_t index_;
+  const uint32_t generation_;
+  uint32_t requests_ = 0;
+  bool connecting_ = false;
+};
+
+class UpstreamPool {
+ public:
+  UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept;
+  ~UpstreamPool();
+
+  // A connection for the exchange: an idle one (ready to send on at once), or a new one that calls
+  // Exchange::on_upstream_connected() or on_upstream_failed(). nullptr: at the limit, or no descriptor (see cause).
+  UpstreamConnection* take(Exchange& exchange, bool fresh, http::Cause& cause) noexcept;
+  bool usable(uint64_t now_ns) const noexcept { return now_ns >= ejected_until_ns_; }
+  void eject(http::Cause cause) noexcept;    // out of sight, and the admin thread is told
+  void readmit() noexcept { ejected_until_ns_ = 0; }
+  // The replica has left the table: idle connections end now, busy ones when their exchange does.
+  void retire() noexcept;
+  bool retired() const noexcept { return retired_; }
+  bool empty() const noexcept { return open_ == 0; }
+  // Ends every connection at once.
+  void cut() noexcept;
+
+  const Upstream& upstream() const noexcept { return *upstream_; }
+  UpstreamMeters& meters() noexcept { return upstream_->meters[worker_]; }
+
+ private:
+  friend class UpstreamConnection;
+  UpstreamConnection* open(http::Cause& cause) noexcept;
+
+  Parts& parts_;
+  Control& control_;
+  const uint32_t worker_;
+  const UpstreamPtr upstream_;
+  List<UpstreamConnection, IdleTag> idle_;
+  uint32_t open_ = 0;
+  uint64_t ejected_until_ns_ = 0;
+  bool retired_ = false;
+};
+
+}  // namespace ringmaster::proxy
