@@ -231,8 +231,9 @@ constexpr Setting rows[] = {
          .text = "Connections to one replica at a time. 0: no limit."}),
     at<&S::limits, &S::Limits::pipeline_depth>(
         {.key = "limits.pipeline_depth", .kind = Kind::integer, .default_text = "32", .minimum = 1, .maximum = 1024,
-         .unit = "requests", .zero_is_maximum = true,
-         .text = "Requests that a client may send ahead of their answers; what is past it waits."}),
+         .unit = "arrivals", .zero_is_maximum = true,
+         .text = "Arrivals of pipelined requests that may wait in memory while one of the connection's requests is served; "
+                 "what is past it is left in the socket."}),
 
     at<&S::retry, &S::Retry::budget_percent>(
         {.key = "retry.budget_percent", .kind = Kind::percentage, .default_text = "20", .minimum = 0, .maximum = 100,

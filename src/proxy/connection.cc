@@ -9,7 +9,7 @@ namespace ringmaster::proxy {
 Connection::Connection(uint32_t index, uint32_t generation, Parts& parts, int socket) noexcept
     : parts_(parts),
       stream_(parts.stream_tools, socket, {Verb::client_receive, generation, index},
-              {Verb::client_send, generation, index}),
+              {Verb::client_send, generation, index}, parts.settings.pipeline_depth),
       timer_(OwnedTimer::Owner::client, this),
       index_(index) {}
 

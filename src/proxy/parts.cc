@@ -56,6 +56,7 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers)
   connections_max = settings.limits.connections != 0 ? share(settings.limits.connections, workers)
                                                      : std::max(1u, clients_within_descriptor_limit() / workers);
   connections_per_replica = share(settings.limits.connections_per_replica, workers);
+  pipeline_depth = static_cast<uint16_t>(settings.limits.pipeline_depth);
   attempts_max = 1 + settings.retry.attempts;
   retry_percent = settings.retry.budget_percent;
   drop_in = settings.proxy.drop_in;

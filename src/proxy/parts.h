@@ -65,6 +65,7 @@ struct ProxySettings {
   uint32_t connections_max;         // this worker's share
   uint32_t connections_per_replica; // this worker's share; 0: any
   uint32_t attempts_max;            // tries in all
+  uint16_t pipeline_depth;          // arrivals of a client that may wait while one of its requests is served
   uint32_t retry_percent;
   bool drop_in;
   bool via;

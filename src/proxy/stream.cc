@@ -21,7 +21,7 @@ void Stream::want(Want want, bool expect_empty) noexcept {
 
 void Stream::arm() noexcept {
   if (receiving_ != Receiving::off || want_ == Want::nothing || terminating_ || ended_ || receive_failed_) return;
-  if (queued_ >= queued_max) return;  // take_front() arms when all has been taken
+  if (enough()) return;  // take_front() arms when all has been taken
   if (want_ == Want::bulk) {
     receive_bulk();
   } else {
@@ -60,7 +60,7 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
   if (completion.result > 0) {
     enqueue(std::move(lease), static_cast<uint32_t>(completion.result));
     expect_empty_ = false;
-    if (queued_ >= queued_max) stop_multishot();
+    if (enough()) stop_multishot();
     // A bulk receive is one at a time, at its owner's wish; a multishot one that ended by itself is armed again.
     if (want_ == Want::bulk) want_ = Want::nothing;
     else arm();

@@ -4,8 +4,8 @@
 // Receiving. want() says how: `small` is a multishot receive into provided buffers, the mode for heads and small bodies
 // (armed once, it serves request after request); `bulk` is one receive at a time into a large buffer, for bodies that
 // have shown their size; `nothing` is back-pressure. Arrivals queue up here until their owner takes them. A multishot
-// receive would read on for ever while nobody takes: with `queued_max` arrivals waiting it is cancelled, and armed
-// again when the queue is empty. Where the provided group is exhausted at its bound, one bulk receive stands in.
+// receive would read on for ever while nobody takes: with `queued_max` arrivals waiting, or two after a full buffer, it is
+// cancelled, and armed again when the queue is empty. Where the provided group is exhausted at its bound, one bulk receive stands in.
 //
 // Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it.
 //
@@ -69,10 +69,12 @@ enum class Sent : uint8_t { all, failed };
 
 class Stream {
  public:
-  static constexpr uint32_t queued_max = 2;
-
-  Stream(StreamTools& tools, int socket, Token receive, Token send) noexcept
-      : tools_(tools), receive_token_(receive.pack()), send_token_(send.pack()), socket_(socket) {}
+  Stream(StreamTools& tools, int socket, Token receive, Token send, uint16_t queued_max) noexcept
+      : tools_(tools),
+        receive_token_(receive.pack()),
+        send_token_(send.pack()),
+        socket_(socket),
+        queued_max_(queued_max) {}
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream();
@@ -118,6 +120,7 @@ class Stream {
   void receive_bulk() noexcept;
   void stop_multishot() noexcept;
   void enqueue(uring::Lease lease, uint32_t size) noexcept;
+  bool enough() const noexcept { return queued_ >= queued_max_ || (filled_ && queued_ >= 2); }
 
   StreamTools& tools_;
   const uint64_t receive_token_;
@@ -130,6 +133,7 @@ class Stream {
   int last_error_ = 0;
   uint32_t send_size_ = 0;
   uint16_t queued_ = 0;
+  const uint16_t queued_max_;
   Receiving receiving_ = Receiving::off;
   Want want_ = Want::nothing;
   bool stopping_ = false;     // a cancel is under way

@@ -13,7 +13,7 @@ UpstreamConnection::UpstreamConnection(uint32_t index, uint32_t generation, Part
     : parts_(parts),
       pool_(pool),
       stream_(parts.stream_tools, socket, {Verb::upstream_receive, generation, index},
-              {Verb::upstream_send, generation, index}),
+              {Verb::upstream_send, generation, index}, 2),
       timer_(OwnedTimer::Owner::upstream, this),
       index_(index),
       generation_(generation) {}

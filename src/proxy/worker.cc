@@ -49,7 +49,9 @@ bool Worker::turn(uint64_t latest_ns) noexcept {
   note_counters();
   router_.use(nullptr);
   control_.end_loop(index_);
-  return phase_ == Phase::serving || !all_gone();
+  if (phase_ == Phase::serving || !all_gone()) return true;
+  parts_.ring.wait(0);  // submits the last closes
+  return false;
 }
 
 uint64_t Worker::next_deadline() const noexcept {

@@ -30,7 +30,7 @@ void expect_definition(uint32_t slots, size_t members, uint32_t weight_most, siz
   const Race race(slots);
   std::vector<std::pair<std::string, Racer>> racers;
   for (size_t i = 0; i < members; ++i) {
-    const std::string name = "replica-" + std::to_string(random());
+    const std::string name = std::string("replica-").append(std::to_string(random()));
     const auto weight = static_cast<uint32_t>(1 + random() % weight_most);
     join_ready(builder, name, weight);
     racers.emplace_back(name, race.enter(i + 1, name, weight));
@@ -121,7 +121,7 @@ TEST(Rendezvous, SharesAreWithinTheBoundsOfBinomialChance) {
     std::vector<uint32_t> weights;
     for (size_t i = 0; i < members; ++i) {
       weights.push_back(round % 2 == 0 ? 1 : static_cast<uint32_t>(1 + random() % 10));
-      join_ready(builder, "r" + std::to_string(random()), weights.back());
+      join_ready(builder, std::string("r").append(std::to_string(random())), weights.back());
     }
     const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
     const auto counts = slots_owned(builder.build());
@@ -179,7 +179,7 @@ void expect_history_does_not_matter(uint32_t slots, size_t members_most, int ste
     for (uint64_t changes = 1 + random() % 3 * (random() % 4 == 0 ? 20 : 1); changes > 0; --changes) {
       const uint64_t what = random() % 8;
       if (members.empty() || (what < 3 && members.size() < members_most)) {
-        std::string name = "m" + std::to_string(next_name++);
+        std::string name = std::string("m").append(std::to_string(next_name++));
         if (!departed.empty() && random() % 2 == 0) {
           name = departed.back();
           departed.pop_back();

@@ -20,7 +20,7 @@ inline constexpr std::array<TableKind, 6> all_kinds{TableKind::rendezvous, Table
 
 inline TableSettings settings_for(TableKind kind) { return {.kind = kind, .slots = 0}; }
 
-inline std::string name_number(size_t i) { return "S" + std::to_string(i); }
+inline std::string name_number(size_t i) { return std::string("S").append(std::to_string(i)); }
 
 inline void join_ready(Builder& builder, const std::string& name, uint32_t weight = 1) {
   ASSERT_TRUE(builder.join(name, weight));

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   std::mt19937_64 random(seed);
   if (seed != 0) std::ranges::shuffle(order, random);
   for (const size_t i : order) {
-    const std::string name = "S" + std::to_string(i);
+    const std::string name = std::string("S").append(std::to_string(i));
     if (!builder.join(name, static_cast<uint32_t>(i % 4 + 1))) return 70;
     builder.set_ready(name, true);
   }

@@ -138,6 +138,7 @@ TEST(ResponseHead, DoesNotTrustAConnectionWhoseNextBytesAreDoubtful) {
   EXPECT_TRUE(keeps("HTTP/1.1 204 x\r\nContent-Length: 0\r\n\r\n"));
   EXPECT_FALSE(keeps("HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\n"));
   EXPECT_FALSE(keeps("HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n"));
+  EXPECT_FALSE(keeps("HTTP/1.1 101 x\r\n\r\n")) << "what follows is no longer HTTP";
 }
 
 TEST(ResponseHead, KnowsAWebsocketHandshakeFromOther101) {

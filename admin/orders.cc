@@ -1,0 +1,74 @@
+#include "admin/orders.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace ringmaster::admin {
+
+namespace {
+
+using Json = nlohmann::json;
+
+// Without exceptions. The parser is not recursive: depth costs memory only, and the body's size is bounded.
+std::expected<Json, std::string> read_object(std::string_view body) {
+  Json json = Json::parse(body, nullptr, false);
+  if (json.is_discarded()) return std::unexpected("<Error> The body is not JSON");
+  if (!json.is_object()) return std::unexpected("<Error> The body is not a JSON object");
+  return json;
+}
+
+std::expected<uint64_t, std::string> read_n(const Json& json) {
+  const auto n = json.find("n");
+  if (n == json.end()) return std::unexpected("<Error> n, the number of instances, is missing");
+  if (!n->is_number_integer()) return std::unexpected("<Error> n must be a whole number");
+  if (!n->is_number_unsigned() || n->get<uint64_t>() == 0) return std::unexpected("<Error> n must be greater than 0");
+  return n->get<uint64_t>();
+}
+
+std::expected<std::vector<std::string>, std::string> read_names(const Json& json) {
+  std::vector<std::string> names;
+  const auto list = json.find("hostnames");
+  if (list == json.end()) return names;
+  if (!list->is_array()) return std::unexpected("<Error> hostnames must be a list of names");
+  for (const Json& name : *list) {
+    if (!name.is_string()) return std::unexpected("<Error> hostnames must be a list of names");
+    names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
+}  // namespace
+
+std::expected<CountOrder, std::string> read_count_order(std::string_view body, std::string_view too_many_names) {
+  const auto json = read_object(body);
+  if (!json) return std::unexpected(json.error());
+  const auto n = read_n(*json);
+  if (!n) return std::unexpected(n.error());
+  auto names = read_names(*json);
+  if (!names) return std::unexpected(names.error());
+  if (names->size() > *n) return std::unexpected(std::string(too_many_names));
+  return CountOrder{*n, std::move(*names)};
+}
+
+std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view body) {
+  const auto json = read_object(body);
+  if (!json) return std::unexpected(json.error());
+  ReplicaOrder order;
+  for (const auto& [key, value] : json->items()) {
+    if (key == "name") {
+      if (!value.is_string()) return std::unexpected("<Error> name must be text");
+      order.name = value.get<std::string>();
+    } else if (key == "weight") {
+      if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 || value.get<uint64_t>() > 65535) {
+        return std::unexpected("<Error> weight must be a whole number from 1 to 65535");
+      }
+      order.weight = value.get<uint32_t>();
+    } else {
+      return std::unexpected(fmt::format("<Error> '{}' is not known here: name and weight are", key));
+    }
+  }
+  return order;
+}
+
+}  // namespace ringmaster::admin

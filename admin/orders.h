@@ -1,0 +1,35 @@
+// What an operator asks for, read from a JSON body and checked as far as that can be done without knowing the replicas.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringmaster::admin {
+
+// {"n": 4, "hostnames": ["S5", "S4"]}: the assignment's way to add and to remove.
+struct CountOrder {
+  uint64_t n = 0;
+  std::vector<std::string> hostnames;   // at most n; the others are chosen for them
+};
+
+// {"name": "S5", "weight": 2}: the native way; both may be missing.
+struct ReplicaOrder {
+  std::optional<std::string> name;
+  uint32_t weight = 1;
+};
+
+inline constexpr std::string_view too_many_names_to_add =
+    "<Error> Length of hostname list is more than newly added instances";
+inline constexpr std::string_view too_many_names_to_remove =
+    "<Error> Length of hostname list is more than removable instances";
+
+// The error is the whole message for the client. Members that are not known are passed over by the first, and refused
+// by the second.
+std::expected<CountOrder, std::string> read_count_order(std::string_view body, std::string_view too_many_names);
+std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view body);
+
+}  // namespace ringmaster::admin

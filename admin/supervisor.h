@@ -1,0 +1,114 @@
+// Keeps the replicas as they should be: what the registry says, done; what happens, told to the registry.
+//
+//     operators ──add, remove──►┐             ┌──start, end──► Runtime ──running, died──►┐
+//     Heartbeat ──answered─────►├─► Registry ─┤──watch───────► Heartbeat                 ├─► Registry …
+//     workers ────trouble──────►┘             └──publish─────► Control ──trouble─────────┘
+//
+// settle() is the one place where the registry's wishes become deeds, in this order: the table is published, then the
+// lives that are no longer in it are drained, then those that are due are started. It follows every event, once for all
+// that happened in one turn of the loop.
+//
+// add() and remove() are serialised: one at a time, in the order of asking. Both return once the table that they led to
+// is in force (Control::publish has returned).
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "admin/heartbeat.h"
+#include "admin/orders.h"
+#include "admin/registry.h"
+#include "admin/runtime.h"
+#include "async/loop.h"
+#include "config/settings.h"
+#include "proxy/control.h"
+
+namespace ringmaster::admin {
+
+// How long a replica that was asked to end (SIGTERM) is given before it is made to.
+inline constexpr std::chrono::milliseconds stop_grace{5'000};
+// The same for one that no longer answers its heartbeat.
+inline constexpr std::chrono::milliseconds unwell_grace{1'000};
+
+// Why an order was not carried out.
+struct Refused {
+  enum class Kind : uint8_t { wrong, conflict, unknown, failed, ending };
+  Kind kind = Kind::wrong;
+  std::string message;
+};
+template <class T>
+using Outcome = std::expected<T, Refused>;
+
+class Supervisor final : private RuntimeListener, private HeartbeatListener {
+ public:
+  // All must outlive it.
+  Supervisor(async::Loop& loop, proxy::Control& control, const config::Settings& settings, Runtime& runtime,
+             const RegistrySettings& registry);
+  ~Supervisor();  // run() and stop() have returned
+
+  // Joins the replicas of the settings and keeps them: spawn it once. Returns when stop() has ended everything.
+  async::Task<void> run();
+
+  // Adds n replicas, named by `hostnames` as far as they go; waits until all of them are ready. On any failure none of
+  // them remains. Returns their names.
+  async::Task<Outcome<std::vector<std::string>>> add(CountOrder order, uint32_t weight);
+  // Removes the ones named, and others by chance up to n. When it returns, no new request meets them; they are drained
+  // (for `drain`, else timeouts.drain) and stopped in the background.
+  async::Task<Outcome<std::vector<std::string>>> remove(CountOrder order,
+                                                        std::optional<std::chrono::milliseconds> drain);
+
+  // The end of the program, in two steps. stop_healing(): the dead stay dead, orders are refused, additions under way
+  // fail. stop(): every replica is ended, by force after `grace`; returns when none is left.
+  void stop_healing();
+  async::Task<void> stop(std::chrono::milliseconds grace);
+  void hurry();                 // what is being ended is ended by force, now
+
+  // Set and reset whenever something may have come about: a table, a worker's end. Look again after each wait.
+  async::Event& progress() noexcept { return progress_; }
+  void tell_progress() noexcept;
+  bool ending() const noexcept { return ending_; }
+  bool table_has_replicas() const noexcept;
+  const Registry& registry() const noexcept { return registry_; }
+  const proxy::Control& control() const noexcept { return control_; }
+
+ private:
+  struct Leaving;
+
+  void on_running(uint64_t id, const SocketAddress& address, int64_t pid) override;
+  void on_not_started(uint64_t id, const std::string& reason) override;
+  void on_died(uint64_t id, const std::string& reason) override;
+  void on_ended(uint64_t id) override;
+  void on_answered(uint64_t id) override;
+  void on_missed(uint64_t id, const std::string& reason) override;
+
+  void join_first_replicas();
+  void settle();
+  void settle_now();
+  async::Task<void> settle_when_changed();
+  async::Task<void> listen_to_workers();
+  async::Task<void> let_go(Retired retired);
+  async::Task<Outcome<std::vector<std::string>>> start_together(std::vector<NewReplica> wishes);
+
+  async::Loop& loop_;
+  proxy::Control& control_;
+  const config::Settings& settings_;
+  Runtime& runtime_;
+  Registry registry_;
+  Heartbeat heartbeat_;
+  async::Event changed_;        // settle() has something to do
+  async::Event progress_;
+  async::Mutex orders_;         // add and remove
+  async::CancelScope scope_;    // ends the tasks of run()
+  async::CancelScope adding_;   // cancelled by stop_healing()
+  async::CancelScope draining_; // cancelled by stop()
+  async::Group tasks_;
+  std::unordered_map<uint64_t, std::unique_ptr<Leaving>> leaving_;   // by life
+  bool ending_ = false;
+};
+
+}  // namespace ringmaster::admin

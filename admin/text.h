@@ -1,0 +1,14 @@
+// Small questions about text that HTTP asks.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace ringmaster::admin {
+
+bool same_text(std::string_view a, std::string_view b) noexcept;      // ASCII letters compared without case
+std::string_view trimmed(std::string_view text) noexcept;             // without white space and line ends around it
+// The raw value of ?name=…; "" where it is missing.
+std::string_view query_value(std::string_view query, std::string_view name) noexcept;
+
+}  // namespace ringmaster::admin

@@ -1,0 +1,280 @@
+#include "admin/api.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "async/http_client.h"
+#include "supervised.h"
+
+namespace ringmaster::admin {
+namespace {
+
+using async::ClientAnswer;
+using async::ClientRequest;
+using async::Task;
+using nlohmann::json;
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr const char* json_type = "application/json";
+
+// The API on both of its doors, with clients that talk to them over real sockets.
+class ApiTest : public SupervisedTest {
+ protected:
+  template <class Story>
+  void tell_api(Story story) {
+    async::Listener listener = listen(), drop_in_listener = listen();
+    port_ = address_of(listener);
+    drop_in_ = address_of(drop_in_listener);
+    std::unique_ptr<Api> api;
+    async::HttpServer server(loop_, [&](const async::Request& request) { return api->on_admin_port(request); });
+    async::HttpServer drop_in(loop_, [&](const async::Request& request) { return api->on_drop_in(request); });
+    tell([&]() -> Task<void> {
+      api = std::make_unique<Api>(*supervisor_, settings_, Guard(port_, token_), "0.1.0");
+      server.serve(std::move(listener));
+      drop_in.serve(std::move(drop_in_listener));
+      co_await story();
+      co_await server.stop(milliseconds(100));
+      co_await drop_in.stop(milliseconds(100));
+    });
+  }
+  Task<ClientAnswer> ask(SocketAddress address, std::string method, std::string target, std::string body = {},
+                         async::FieldList fields = {}) {
+    ClientRequest request;
+    request.address = address;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    request.body = std::move(body);
+    for (auto& field : fields) {
+      if (field.first == "Host") request.host = field.second;
+      else request.fields.push_back(field);
+    }
+    Result<ClientAnswer> answer = co_await async::fetch(loop_, request, loop_.within(long_time, &never_));
+    EXPECT_TRUE(answer) << to_string(answer.error());
+    co_return answer ? *answer : ClientAnswer{};
+  }
+  Task<ClientAnswer> get(std::string target) { return ask(port_, "GET", std::move(target)); }
+  Task<ClientAnswer> change(std::string method, std::string target, std::string body = {}) {
+    async::FieldList fields;
+    if (!body.empty()) fields.emplace_back("Content-Type", json_type);
+    return ask(port_, std::move(method), std::move(target), std::move(body), std::move(fields));
+  }
+  Task<ClientAnswer> drop_in(std::string method, std::string target, std::string body = {},
+                             async::FieldList fields = {}) {
+    return ask(drop_in_, std::move(method), std::move(target), std::move(body), std::move(fields));
+  }
+
+  SocketAddress port_, drop_in_;
+  std::string token_;
+  static constexpr const char* first_two =
+      R"({"message":{"N":2,"replicas":["Server1","Server2"]},"status":"successful"})";
+};
+
+TEST_F(ApiTest, TheAssignmentsThreePathsOnBothDoors) {
+  tell_api([this]() -> Task<void> {
+    EXPECT_EQ((co_await get("/rep")).body, first_two);
+    EXPECT_EQ((co_await drop_in("GET", "/rep")).body, first_two);
+    const ClientAnswer added = co_await drop_in("POST", "/add", R"({"n": 2, "hostnames": ["S5", "S4"]})");
+    EXPECT_EQ(added.status, 200);
+    EXPECT_EQ(added.body, R"({"message":{"N":4,"replicas":["Server1","Server2","S5","S4"]},"status":"successful"})");
+    EXPECT_EQ(added.field("Content-Type"), json_type);
+    const ClientAnswer removed = co_await change("DELETE", "/rm", R"({"n": 2, "hostnames": ["S5", "Server1"]})");
+    EXPECT_EQ(removed.body, R"({"message":{"N":2,"replicas":["Server2","S4"]},"status":"successful"})");
+    const ClientAnswer all = co_await drop_in("POST", "/rm", R"({"n": 2})");
+    EXPECT_EQ(all.body, R"({"message":{"N":0,"replicas":[]},"status":"successful"})");
+    EXPECT_EQ(table_size(), 0U);
+  });
+}
+
+TEST_F(ApiTest, EveryWrongOrderIs400InTheAssignmentsShapeAndChangesNothing) {
+  struct Case {
+    const char *method, *path, *body, *message;
+  };
+  static constexpr Case cases[] = {
+      {"POST", "/add", R"({"n":1,"hostnames":["a","b"]})",
+       "<Error> Length of hostname list is more than newly added instances"},
+      {"DELETE", "/rm", R"({"n":1,"hostnames":["a","b"]})",
+       "<Error> Length of hostname list is more than removable instances"},
+      {"POST", "/rm", R"({"n":1,"hostnames":["a","b"]})",
+       "<Error> Length of hostname list is more than removable instances"},
+      {"DELETE", "/rm", R"({"n":3})", "<Error> n is 3, but there are only 2 replicas"},
+      {"DELETE", "/rm", R"({"n":1,"hostnames":["x"]})", "<Error> there is no replica 'x'"},
+      {"DELETE", "/rm", R"({"n":2,"hostnames":["Server1","Server1"]})", "<Error> 'Server1' is named twice"},
+      {"POST", "/add", R"({"n":1,"hostnames":["Server2"]})", "<Error> 'Server2' is in use"},
+      {"POST", "/add", R"({"n":2,"hostnames":["a","Server2"]})", "<Error> 'Server2' is in use"},
+      {"POST", "/add", R"({"n":2,"hostnames":["a","a"]})", "<Error> 'a' is named twice"},
+      {"POST", "/add", R"({"n":1,"hostnames":["a b"]})",
+       "<Error> 'a b' is not a replica name: 1 to 63 letters, digits and hyphens, with no hyphen first or last"},
+      {"POST", "/add", R"({"n":1001})", "<Error> there are 2 replicas, and there may be 1000 at most"},
+      {"POST", "/add", R"({"n":18446744073709551615})", "<Error> there are 2 replicas, and there may be 1000 at most"},
+      {"POST", "/add", R"({"n":0})", "<Error> n must be greater than 0"},
+      {"POST", "/add", R"({"n":"3"})", "<Error> n must be a whole number"},
+      {"POST", "/add", "{}", "<Error> n, the number of instances, is missing"},
+      {"POST", "/add", "", "<Error> The body is not JSON"},
+      {"DELETE", "/rm", "", "<Error> The body is not JSON"},
+      {"POST", "/add", "n=3", "<Error> The body is not JSON"},
+  };
+  tell_api([this]() -> Task<void> {
+    const uint64_t epoch = control_.published()->epoch;
+    for (const Case& one : cases) {
+      const std::string expected = json{{"message", one.message}, {"status", "failure"}}.dump();
+      const ClientAnswer native = co_await change(one.method, one.path, one.body);
+      EXPECT_EQ(native.status, 400) << one.body;
+      EXPECT_EQ(native.body, expected);
+      const ClientAnswer assigned = co_await drop_in(one.method, one.path, one.body);
+      EXPECT_EQ(assigned.status, 400) << one.body;
+      EXPECT_EQ(assigned.body, expected);
+    }
+    EXPECT_EQ((co_await get("/rep")).body, first_two);
+    EXPECT_EQ(control_.published()->epoch, epoch);
+  });
+}
+
+TEST_F(ApiTest, AFailedAdditionIs503AndUndone) {
+  runtime_.not_starting["C"] = "image not found";
+  tell_api([this]() -> Task<void> {
+    const ClientAnswer failed = co_await drop_in("POST", "/add", R"({"n": 3, "hostnames": ["A", "B", "C"]})");
+    EXPECT_EQ(failed.status, 503);
+    EXPECT_THAT(failed.body, HasSubstr("image not found"));
+    EXPECT_THAT(failed.body, HasSubstr(R"("status":"failure")"));
+    EXPECT_EQ((co_await get("/rep")).body, first_two);
+  });
+}
+
+TEST_F(ApiTest, TheDropInDoorHasNothingElse) {
+  tell_api([this]() -> Task<void> {
+    static constexpr const char* elsewhere[] = {"/v1/replicas", "/v1/settings", "/v1/table", "/metrics",
+                                                "/healthz", "/readyz", "/home", "/"};
+    for (const char* path : elsewhere) {
+      EXPECT_EQ((co_await drop_in("GET", path)).status, 404) << path;
+    }
+    EXPECT_EQ((co_await drop_in("DELETE", "/v1/replicas/Server1")).status, 404);
+    const ClientAnswer wrong = co_await drop_in("GET", "/rm");
+    EXPECT_EQ(wrong.status, 405);
+    EXPECT_EQ(wrong.field("Allow"), "DELETE, POST");
+  });
+}
+
+TEST_F(ApiTest, TheDropInDoorRefusesForeignPagesOnly) {
+  tell_api([this]() -> Task<void> {
+    const auto with_origin = [&](const char* origin) {
+      async::FieldList fields;
+      fields.emplace_back("Host", "lb.example:5000");
+      fields.emplace_back("Origin", origin);
+      fields.emplace_back("Content-Type", "text/plain");
+      return drop_in("POST", "/add", R"({"n": 1})", std::move(fields));
+    };
+    EXPECT_EQ((co_await with_origin("http://evil.example")).status, 403);
+    EXPECT_EQ((co_await with_origin("null")).status, 403);
+    EXPECT_EQ((co_await with_origin("http://lb.example:5000")).status, 200);
+  });
+}
+
+TEST_F(ApiTest, TheAdminPortRefusesWhatAPageCouldSend) {
+  tell_api([this]() -> Task<void> {
+    struct Case {
+      const char *field, *value;
+      uint16_t status;
+    };
+    static constexpr Case cases[] = {{"Origin", "http://evil.example", 403}, {"Origin", "null", 403},
+                                     {"Host", "evil.example", 421}, {"Content-Type", "text/plain", 415}};
+    for (const Case& one : cases) {
+      for (const char* path : {"/add", "/rm", "/v1/replicas"}) {
+        async::FieldList fields;
+        if (std::string_view(one.field) != "Content-Type") fields.emplace_back("Content-Type", json_type);
+        fields.emplace_back(one.field, one.value);
+        const ClientAnswer answer = co_await ask(port_, "POST", path, R"({"n": 1})", std::move(fields));
+        EXPECT_EQ(answer.status, one.status) << one.field << " " << path;
+        EXPECT_THAT(answer.body, HasSubstr(R"("status":"failure")"));
+      }
+    }
+    EXPECT_EQ((co_await get("/rep")).body, first_two);
+  });
+}
+
+TEST_F(ApiTest, ATokenIsAskedForEverywhereButInHealthz) {
+  token_ = "s3cret";
+  tell_api([this]() -> Task<void> {
+    EXPECT_EQ((co_await get("/healthz")).status, 200);
+    for (const char* path : {"/rep", "/v1/replicas", "/metrics", "/readyz", "/nothing"}) {
+      const ClientAnswer answer = co_await get(path);
+      EXPECT_EQ(answer.status, 401) << path;
+      EXPECT_THAT(answer.field("WWW-Authenticate"), StartsWith("Bearer"));
+    }
+    async::FieldList fields;
+    fields.emplace_back("Authorization", "Bearer s3cret");
+    EXPECT_EQ((co_await ask(port_, "GET", "/rep", "", fields)).status, 200);
+    EXPECT_EQ((co_await drop_in("GET", "/rep")).status, 200) << "the proxy port has none";
+  });
+}
+
+TEST_F(ApiTest, ReplicasAreAddedShownAndRemovedByName) {
+  tell_api([this]() -> Task<void> {
+    const ClientAnswer added = co_await change("POST", "/v1/replicas", R"({"name":"Extra","weight":3})");
+    EXPECT_EQ(added.status, 201);
+    EXPECT_EQ(added.field("Location"), "/v1/replicas/Extra");
+    EXPECT_EQ(json::parse(added.body)["weight"], 3);
+    EXPECT_EQ(json::parse(added.body)["state"], "ready");
+    EXPECT_EQ(json::parse((co_await get("/v1/replicas")).body)["replicas"].size(), 3U);
+    EXPECT_EQ(json::parse((co_await get("/v1/replicas/Extra")).body)["name"], "Extra");
+    EXPECT_EQ((co_await change("POST", "/v1/replicas", R"({"name":"Extra"})")).status, 409);
+    EXPECT_EQ((co_await change("POST", "/v1/replicas", R"({"name":"no good"})")).status, 400);
+    EXPECT_EQ((co_await change("DELETE", "/v1/replicas/Extra?drain=abc")).status, 400);
+    const ClientAnswer gone = co_await change("DELETE", "/v1/replicas/Extra?drain=100ms");
+    EXPECT_EQ(gone.status, 200);
+    EXPECT_EQ(gone.body, R"({"name":"Extra","state":"draining"})");
+    EXPECT_EQ((co_await change("DELETE", "/v1/replicas/Extra")).status, 404);
+    EXPECT_EQ((co_await get("/v1/replicas/Extra")).status, 404);
+    const ClientAnswer nameless = co_await change("POST", "/v1/replicas", "{}");
+    EXPECT_EQ(nameless.status, 201);
+    EXPECT_TRUE(valid_name(json::parse(nameless.body)["name"].get<std::string>()));
+  });
+}
+
+TEST_F(ApiTest, TheOthersAnswerInTheirForms) {
+  tell_api([this]() -> Task<void> {
+    EXPECT_EQ(json::parse((co_await get("/v1/settings")).body)["heartbeat"]["interval"], "40ms");
+    const json table = json::parse((co_await get("/v1/table")).body);
+    EXPECT_EQ(table["slots"], 1024);
+    EXPECT_EQ(table["replicas"].size(), 2U);
+    const ClientAnswer metrics = co_await get("/metrics");
+    EXPECT_EQ(metrics.field("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+    EXPECT_THAT(metrics.body, HasSubstr("ringmaster_replicas 2\n"));
+    EXPECT_EQ((co_await get("/healthz")).status, 200);
+    EXPECT_EQ((co_await get("/readyz")).status, 200);
+    EXPECT_EQ((co_await ask(port_, "HEAD", "/rep")).status, 200);
+  });
+}
+
+TEST_F(ApiTest, ReadinessFollowsTheTableAndTheEnd) {
+  tell_api([this]() -> Task<void> {
+    EXPECT_EQ((co_await change("DELETE", "/rm", R"({"n":2})")).status, 200);
+    EXPECT_EQ((co_await get("/readyz")).status, 503);
+    EXPECT_EQ((co_await get("/healthz")).status, 200);
+    EXPECT_EQ((co_await change("POST", "/add", R"({"n":1})")).status, 200);
+    EXPECT_EQ((co_await get("/readyz")).status, 200);
+    supervisor_->stop_healing();
+    EXPECT_EQ((co_await get("/readyz")).status, 503);
+    EXPECT_EQ((co_await change("POST", "/add", R"({"n":1})")).status, 503);
+  });
+}
+
+TEST_F(ApiTest, WhatIsNotThereIs404AndAWrongMethod405WithAllow) {
+  tell_api([this]() -> Task<void> {
+    for (const char* path : {"/", "/nothing", "/v1", "/v1/replicas/", "/v1/replicas/a/b", "/REP", "/rep/"}) {
+      const ClientAnswer answer = co_await get(path);
+      EXPECT_EQ(answer.status, 404) << path;
+      EXPECT_THAT(answer.body, HasSubstr(R"("status":"failure")"));
+    }
+    const ClientAnswer add = co_await get("/add");
+    EXPECT_EQ(add.status, 405);
+    EXPECT_EQ(add.field("Allow"), "POST");
+    EXPECT_EQ((co_await change("POST", "/metrics", "{}")).field("Allow"), "GET, HEAD");
+    EXPECT_EQ((co_await change("PUT", "/v1/replicas", "{}")).field("Allow"), "GET, HEAD, POST");
+  });
+}
+
+}  // namespace
+}  // namespace ringmaster::admin

@@ -1,0 +1,92 @@
+#include "admin/orders.h"
+
+#include <gtest/gtest.h>
+
+namespace ringmaster::admin {
+namespace {
+
+struct Refusal {
+  const char* body;
+  const char* message;
+};
+
+TEST(CountOrder, IsReadWithAndWithoutNames) {
+  const auto order = read_count_order(R"({"n": 4, "hostnames": ["S5", "S4"]})", too_many_names_to_add);
+  ASSERT_TRUE(order);
+  EXPECT_EQ(order->n, 4U);
+  EXPECT_EQ(order->hostnames, (std::vector<std::string>{"S5", "S4"}));
+  const auto nameless = read_count_order(R"({"n": 1})", too_many_names_to_add);
+  ASSERT_TRUE(nameless);
+  EXPECT_TRUE(nameless->hostnames.empty());
+}
+
+TEST(CountOrder, MoreNamesThanInstancesAreRefusedInTheAssignmentsWords) {
+  const char* body = R"({"n": 1, "hostnames": ["S5", "S4"]})";
+  EXPECT_EQ(read_count_order(body, too_many_names_to_add).error(),
+            "<Error> Length of hostname list is more than newly added instances");
+  EXPECT_EQ(read_count_order(body, too_many_names_to_remove).error(),
+            "<Error> Length of hostname list is more than removable instances");
+}
+
+TEST(CountOrder, EveryMistakeIsNamed) {
+  const Refusal refusals[] = {
+      {"", "<Error> The body is not JSON"},
+      {"nonsense", "<Error> The body is not JSON"},
+      {"{\"n\": 1", "<Error> The body is not JSON"},
+      {"\xff\xfe", "<Error> The body is not JSON"},
+      {"[1]", "<Error> The body is not a JSON object"},
+      {"{}", "<Error> n, the number of instances, is missing"},
+      {R"({"hostnames":["a"]})", "<Error> n, the number of instances, is missing"},
+      {R"({"n":0})", "<Error> n must be greater than 0"},
+      {R"({"n":-1})", "<Error> n must be greater than 0"},
+      {R"({"n":"2"})", "<Error> n must be a whole number"},
+      {R"({"n":1.5})", "<Error> n must be a whole number"},
+      {R"({"n":true})", "<Error> n must be a whole number"},
+      {R"({"n":null})", "<Error> n must be a whole number"},
+      {R"({"n":1000000000000000000000000000000})", "<Error> n must be a whole number"},
+      {R"({"n":1,"hostnames":"S4"})", "<Error> hostnames must be a list of names"},
+      {R"({"n":1,"hostnames":[7]})", "<Error> hostnames must be a list of names"},
+      {R"({"n":1,"hostnames":null})", "<Error> hostnames must be a list of names"},
+  };
+  for (const Refusal& refusal : refusals) {
+    const auto order = read_count_order(refusal.body, too_many_names_to_add);
+    ASSERT_FALSE(order) << refusal.body;
+    EXPECT_EQ(order.error(), refusal.message) << refusal.body;
+  }
+}
+
+TEST(CountOrder, DepthIsNoHarm) {
+  EXPECT_FALSE(read_count_order(std::string(100'000, '['), too_many_names_to_add));
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_FALSE(read_count_order(deep, too_many_names_to_add));
+}
+
+TEST(ReplicaOrder, NameAndWeightMayBeMissing) {
+  const auto empty = read_replica_order("{}");
+  ASSERT_TRUE(empty);
+  EXPECT_FALSE(empty->name);
+  EXPECT_EQ(empty->weight, 1U);
+  const auto full = read_replica_order(R"({"name":"S9","weight":65535})");
+  ASSERT_TRUE(full);
+  EXPECT_EQ(full->name, "S9");
+  EXPECT_EQ(full->weight, 65535U);
+}
+
+TEST(ReplicaOrder, EveryMistakeIsNamed) {
+  const Refusal refusals[] = {
+      {"", "<Error> The body is not JSON"},
+      {R"({"name":5})", "<Error> name must be text"},
+      {R"({"weight":0})", "<Error> weight must be a whole number from 1 to 65535"},
+      {R"({"weight":65536})", "<Error> weight must be a whole number from 1 to 65535"},
+      {R"({"weight":"1"})", "<Error> weight must be a whole number from 1 to 65535"},
+      {R"({"image":"evil"})", "<Error> 'image' is not known here: name and weight are"},
+  };
+  for (const Refusal& refusal : refusals) {
+    const auto order = read_replica_order(refusal.body);
+    ASSERT_FALSE(order) << refusal.body;
+    EXPECT_EQ(order.error(), refusal.message);
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster::admin

@@ -1,0 +1,79 @@
+// Settings that are good by themselves and not together.
+
+#include <gtest/gtest.h>
+
+#include "tests/config/support.h"
+
+namespace ringmaster::config {
+namespace {
+
+TEST(Relation, AdminBeyondThisMachineNeedsAToken) {
+  EXPECT_EQ(
+      complaints("[admin]\nlisten = \"0.0.0.0:5001\"\n"),
+      "a.toml:2:10: admin.token_file: found none, with admin.listen \"0.0.0.0:5001\"; allowed: a token file, or an "
+      "admin.listen that is loopback or a unix socket");
+  EXPECT_EQ(
+      complaints("", {{"admin.listen", "[::]:5001"}}),
+      "--admin.listen: admin.token_file: found none, with admin.listen \"[::]:5001\"; allowed: a token file, or an "
+      "admin.listen that is loopback or a unix socket");
+  for (const char* listen : {"127.0.0.1:0", "127.9.9.9:1", "[::1]:1", "unix:/run/x.sock", "unix:@x"}) {
+    EXPECT_EQ(complaints("", {{"admin.listen", listen}}), "") << listen;
+  }
+  EXPECT_EQ(complaints("[admin]\nlisten = \"0.0.0.0:5001\"\ntoken_file = \"/etc/token\"\n"), "");
+}
+
+TEST(Relation, StaticRuntimeNeedsAReplica) {
+  EXPECT_EQ(complaints("[replicas]\nruntime = \"static\"\n"),
+            "a.toml:2:11: replicas.static: found none, with replicas.runtime \"static\"; allowed: at least one "
+            "[[replicas.static]]");
+}
+
+TEST(Relation, ProcessRuntimeNeedsACommand) {
+  EXPECT_EQ(complaints("[replicas]\ncommand = []\n"),
+            "a.toml:2:11: replicas.command: found none, with replicas.runtime \"process\"; allowed: a program and its "
+            "arguments");
+  EXPECT_EQ(complaints("[replicas]\ncommand = []\nruntime = \"static\"\n[[replicas.static]]\nname = \"a\"\naddress = "
+                       "\"127.0.0.1:1\"\n"),
+            "");
+}
+
+TEST(Relation, MaglevNeedsAPrime) {
+  EXPECT_EQ(
+      complaints("[routing]\ntable = \"maglev\"\nslots = 65536\n"),
+      "a.toml:3:9: routing.slots: found 65536, with routing.table \"maglev\"; allowed: a prime such as 65537, or 0");
+  EXPECT_EQ(complaints("[routing]\ntable = \"maglev\"\nslots = 65537\n"), "");
+  EXPECT_EQ(complaints("[routing]\ntable = \"maglev\"\n"), "");
+}
+
+TEST(Relation, AssignmentTablesHaveRoomForTheirVirtualNodes) {
+  EXPECT_EQ(complaints("[routing]\ntable = \"assignment\"\n[replicas]\ncount = 57\n"),
+            "a.toml:4:9: routing.slots: found 512 for 57 replicas with 9 virtual nodes each; allowed: 513 or more");
+  EXPECT_EQ(complaints("[routing]\ntable = \"assignment\"\n[replicas]\ncount = 56\n"), "");
+  EXPECT_EQ(complaints("[routing]\ntable = \"md5\"\nslots = 16\n[replicas]\ncount = 1\n[[replicas.static]]\nname = "
+                       "\"a\"\naddress = \"127.0.0.1:1\"\n[[replicas.static]]\nname = \"b\"\naddress = "
+                       "\"127.0.0.1:2\"\n"),
+            "");
+  EXPECT_EQ(complaints(
+                "[routing]\ntable = \"md5\"\nslots = 16\n[replicas]\nruntime = \"static\"\n[[replicas.static]]\nname = "
+                "\"a\"\naddress = \"127.0.0.1:1\"\n[[replicas.static]]\nname = \"b\"\naddress = "
+                "\"127.0.0.1:2\"\n"),
+            "a.toml:3:9: routing.slots: found 16 for 2 replicas with 9 virtual nodes each; allowed: 18 or more");
+}
+
+TEST(Relation, IsShownWhereAFlagBrokeIt) {
+  EXPECT_EQ(complaints("[routing]\ntable = \"maglev\"\n", {{"routing.slots", "4"}}),
+            "--routing.slots: found 4, with routing.table \"maglev\"; allowed: a prime such as 65537, or 0");
+  EXPECT_EQ(
+      complaints("[routing]\nslots = 4\n", {{"routing.table", "maglev"}}),
+      "--routing.table: routing.slots: found 4, with routing.table \"maglev\"; allowed: a prime such as 65537, or 0");
+}
+
+TEST(Relation, IsNotHeldAgainstValuesThatAreWrongThemselves) {
+  EXPECT_EQ(
+      complaints("[replicas]\nruntime = \"static\"\n[admin]\nlisten = \"here\"\n"),
+      "a.toml:4:10: admin.listen: found \"here\"; allowed: an address such as \"127.0.0.1:5001\", \"[::1]:5001\" or "
+      "\"unix:/run/ringmaster.sock\"");
+}
+
+}  // namespace
+}  // namespace ringmaster::config
