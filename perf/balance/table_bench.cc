@@ -26,7 +26,7 @@ constexpr std::array<TableKind, 6> kinds{TableKind::rendezvous, TableKind::magle
                                          TableKind::assignment, TableKind::assignment_printed, TableKind::md5};
 
 void join_ready(Builder& builder, size_t i) {
-  const std::string name = "replica-" + std::to_string(i);
+  const std::string name = std::string("replica-").append(std::to_string(i));
   if (!builder.join(name, static_cast<uint32_t>(i % 3 + 1))) std::abort();
   builder.set_ready(name, true);
 }
@@ -122,7 +122,7 @@ void leave(benchmark::State& state) {
   size_t which = 0;
   uint64_t checksum = 0;
   for (auto _ : state) {
-    builder.leave("replica-" + std::to_string(which));
+    builder.leave(std::string("replica-").append(std::to_string(which)));
     const Table table = builder.build();
     state.PauseTiming();
     checksum += table.owner(0);
@@ -145,7 +145,7 @@ void join(benchmark::State& state) {
   uint64_t checksum = 0;
   for (auto _ : state) {
     state.PauseTiming();
-    builder.leave("replica-" + std::to_string(which - members));
+    builder.leave(std::string("replica-").append(std::to_string(which - members)));
     builder.build();
     state.ResumeTiming();
     join_ready(builder, which);
@@ -166,7 +166,7 @@ void flap(benchmark::State& state) {
   size_t which = 0;
   uint64_t checksum = 0;
   for (auto _ : state) {
-    const std::string name = "replica-" + std::to_string(which);
+    const std::string name = std::string("replica-").append(std::to_string(which));
     builder.set_ready(name, false);
     const Table without = builder.build();
     builder.set_ready(name, true);

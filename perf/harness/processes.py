@@ -1,0 +1,109 @@
+"""A program under measurement, with all the processes and threads that it becomes."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from harness import machine
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)  # loaded before any fork
+
+
+class ProgramFailed(Exception):
+    """It did not start, or ended by itself; says what it wrote last."""
+
+
+class Program:
+    """Started on the CPUs given; ended with close(), or with us."""
+
+    def __init__(self, command, cpus, log, environment=None, **pipes):
+        def become():
+            os.sched_setaffinity(0, cpus)
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+        self.name = Path(command[0]).name
+        self.log = Path(log)
+        with open(log, "ab") as output:
+            pipes.setdefault("stdin", subprocess.DEVNULL)
+            pipes.setdefault("stdout", output)
+            self.process = subprocess.Popen(
+                command, stderr=output, preexec_fn=become, env={**os.environ, **(environment or {})}, **pipes
+            )
+        self.pid = self.process.pid
+
+    def check(self):
+        """Raises ProgramFailed where it is gone."""
+        if self.process.poll() is not None:
+            raise ProgramFailed(f"{self.name} ended with {self.process.returncode}: {self.last_words()}")
+
+    def last_words(self):
+        return self.log.read_text(errors="replace").strip()[-2000:] or "(it wrote nothing)"
+
+    def pids(self):
+        """Itself and its descendants."""
+        found, look = [], [self.pid]
+        while look:
+            pid = look.pop()
+            found.append(pid)
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                look += [int(child) for child in _read(children).split()]
+        return found
+
+    def threads(self):
+        return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in self.pids())
+
+    def cpu_ns(self):
+        """Time on a CPU of every thread of every process, from schedstat: exact while they sleep."""
+        return sum(
+            int((_read(path) or "0").split()[0])
+            for pid in self.pids()
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+        )
+
+    def clock_ns(self):
+        """The same from the processes' clocks, which remember threads that have ended: a check of the other."""
+        return int(sum(machine.cpu_seconds(pid) for pid in self.pids()) * 1e9)
+
+    def memory(self):
+        """Bytes: resident, proportional (shared pages divided among their users), and private."""
+        total = {"rss": 0, "pss": 0, "private": 0}
+        for pid in self.pids():
+            for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]:
+                name, value = line.split()[:2]
+                if name in ("Rss:", "Pss:"):
+                    total[name[:-1].lower()] += int(value) * 1024
+                elif name in ("Private_Clean:", "Private_Dirty:"):
+                    total["private"] += int(value) * 1024
+        return total
+
+    def close(self):
+        """Ends it, and whatever of it is left, by pid."""
+        pids = self.pids() if self.process.poll() is None else []
+        if pids:
+            self.process.terminate()
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        deadline = time.monotonic() + 1
+        for pid in pids[1:]:
+            while _is_alive(pid) and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if _is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _is_alive(pid):
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
+
+
+def _read(path):
+    try:
+        return Path(path).read_text()
+    except OSError:  # a thread or process that ended meanwhile
+        return ""

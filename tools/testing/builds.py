@@ -1,0 +1,111 @@
+"""The ways in which the tree is built, and what each build folder says about its tests."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import steps
+
+ROOT = Path(__file__).resolve().parents[2]
+GCC = {"CC": "ccache gcc", "CXX": "ccache g++"}
+CLANG = {"CC": "ccache clang-19", "CXX": "ccache clang++-19"}
+SANITIZER_ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+@dataclass
+class TestProgram:
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    folder: str | None
+    timeout: float
+
+
+@dataclass
+class Build:
+    name: str                       # the folder's, below the root
+    compiler: dict[str, str]
+    options: dict[str, str]
+    nice: int = 0
+    only: str = ""                  # build only the programs whose name ends with this
+    _ready: bool | None = field(default=None, init=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / self.name
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def make(self) -> bool:
+        """Configures where needed and builds everything, once; any thread. False: the log was shown."""
+        with self._making:
+            if self._ready is None:
+                self._ready = self._configure() and self._compile()
+            return self._ready
+
+    def _configure(self) -> bool:
+        options = [f"-D{name}={value}" for name, value in self.options.items()]
+        if not (self.folder / "build.ninja").exists():
+            return self._step("configure", ["meson", "setup", str(self.folder), str(ROOT), *options], 300)
+        if self._differs():
+            return self._step("configure", ["meson", "configure", str(self.folder), *options], 300)
+        return True
+
+    def _differs(self) -> bool:
+        """tools/run may have configured the folder without the tests."""
+        current = {option["name"]: option["value"] for option in self._introspect("--buildoptions")}
+        return any(str(current.get(name)).lower() != value for name, value in self.options.items()
+                   if name != "b_sanitize")
+
+    def _compile(self) -> bool:
+        targets = []
+        if self.only:
+            targets = [str(program.relative_to(self.folder)) for program in self.executables(self.only)]
+        return self._step("compile", ["ninja", "-C", str(self.folder), *targets], 1800)
+
+    def _step(self, what: str, command: list[str], timeout: float) -> bool:
+        outcome = steps.run(command, self.results / f"{what}.log", timeout, self.compiler, nice=self.nice)
+        if outcome.good:
+            if outcome.seconds > 2:
+                steps.say(f"  {self.name}: {what} took {outcome.seconds:.0f} s")
+        else:
+            steps.say(f"  {self.name}: {what} failed ({outcome.code}), {outcome.log}\n{outcome.tail(60)}")
+        return outcome.good
+
+    def programs(self, suite: str) -> list[TestProgram]:
+        return [TestProgram(test["name"], test["cmd"], test["env"], test["workdir"], test["timeout"])
+                for test in self._introspect("--tests") if f"ringmaster:{suite}" in test["suite"]]
+
+    def executables(self, ending: str) -> list[Path]:
+        return [Path(target["filename"][0]) for target in self._introspect("--targets")
+                if target["type"] == "executable" and target["name"].endswith(ending)]
+
+    def _introspect(self, what: str) -> list[dict]:
+        command = ["meson", "introspect", what, str(self.folder)]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True)
+        return json.loads(listing.stdout)
+
+
+def compiler_cache():
+    """The same object serves every clone of the tree, wherever it lies."""
+    os.environ.setdefault("CCACHE_NOHASHDIR", "1")
+    os.environ.setdefault("CCACHE_BASEDIR", str(ROOT))
+
+
+RELEASE = Build("build", GCC, {"buildtype": "release", "b_lto": "true", "tests": "true", "benchmarks": "true"})
+_SANITIZED = {"buildtype": "debugoptimized", "b_lundef": "false", "mimalloc": "disabled", "benchmarks": "false"}
+ASAN = Build("build-asan", CLANG, {**_SANITIZED, "b_sanitize": "address,undefined"}, nice=19)
+TSAN = Build("build-tsan", CLANG, {**_SANITIZED, "b_sanitize": "thread"}, nice=19)
+FUZZ = Build("build-fuzz", CLANG, {**_SANITIZED, "b_sanitize": "address,undefined", "fuzzers": "true"}, nice=19,
+             only="_fuzzer")
