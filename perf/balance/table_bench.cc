@@ -25,8 +25,10 @@ namespace {
 constexpr std::array<TableKind, 6> kinds{TableKind::rendezvous, TableKind::maglev,             TableKind::ketama,
                                          TableKind::assignment, TableKind::assignment_printed, TableKind::md5};
 
+std::string replica(size_t i) { return std::string("replica-").append(std::to_string(i)); }
+
 void join_ready(Builder& builder, size_t i) {
-  const std::string name = std::string("replica-").append(std::to_string(i));
+  const std::string name = replica(i);
   if (!builder.join(name, static_cast<uint32_t>(i % 3 + 1))) std::abort();
   builder.set_ready(name, true);
 }
@@ -122,7 +124,7 @@ void leave(benchmark::State& state) {
   size_t which = 0;
   uint64_t checksum = 0;
   for (auto _ : state) {
-    builder.leave(std::string("replica-").append(std::to_string(which)));
+    builder.leave(replica(which));
     const Table table = builder.build();
     state.PauseTiming();
     checksum += table.owner(0);
@@ -145,7 +147,7 @@ void join(benchmark::State& state) {
   uint64_t checksum = 0;
   for (auto _ : state) {
     state.PauseTiming();
-    builder.leave(std::string("replica-").append(std::to_string(which - members)));
+    builder.leave(replica(which - members));
     builder.build();
     state.ResumeTiming();
     join_ready(builder, which);
@@ -166,7 +168,7 @@ void flap(benchmark::State& state) {
   size_t which = 0;
   uint64_t checksum = 0;
   for (auto _ : state) {
-    const std::string name = std::string("replica-").append(std::to_string(which));
+    const std::string name = replica(which);
     builder.set_ready(name, false);
     const Table without = builder.build();
     builder.set_ready(name, true);

@@ -1,7 +1,7 @@
 // The assignment's three tables: `assignment`, `assignment-printed`, `md5`. A ring of slots with virtual nodes in it.
 //
 //   assignment           H(i) = i^2 + 2i + 17     node j of member i at i^2 + j^2 + 2j + 25
-//   assignment-printed   H(i) = i + 2i + 17       node j of member i at i + j + 2j + 25     (superscripts lost in print)
+//   assignment-printed   H(i) = i + 2i + 17       node j of member i at i + j + 2j + 25 (superscripts lost in print)
 //   md5                  MD5 of the key           MD5 of the member's name, "-", and j in decimal, e.g. "S5-0"
 //
 // All modulo the slots, in unsigned 64-bit arithmetic; of an MD5 the last eight bytes, big-endian, which for a power of

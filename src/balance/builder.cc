@@ -29,7 +29,9 @@ TableSettings checked(TableSettings settings) {
     refuse("a maglev table of " + std::to_string(settings.slots) + " slots cannot be laid out",
            "set routing.slots to a prime such as 65537, or leave it out");
   }
-  if (settings.virtual_nodes == 0) refuse("a replica without virtual nodes gets no key", "set routing.virtual_nodes to 9");
+  if (settings.virtual_nodes == 0) {
+    refuse("a replica without virtual nodes gets no key", "set routing.virtual_nodes to 9");
+  }
   return settings;
 }
 

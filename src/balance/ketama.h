@@ -1,4 +1,4 @@
-// Ketama as nginx does it: `hash KEY consistent` of ngx_http_upstream_hash_module, which follows Cache::Memcached::Fast.
+// Ketama as nginx does it: `hash KEY consistent` of ngx_http_upstream_hash_module, after Cache::Memcached::Fast.
 //
 // A member of weight w has 160 x w points on a ring of 2^32: the first is CRC-32 of HOST, a zero byte, PORT and four
 // zero bytes; each next one has the previous point, as four little-endian bytes, in their place. HOST and PORT come
@@ -12,8 +12,8 @@
 // A member that is not ready is passed over to the next point of another, as nginx passes over a server that is down
 // (nginx gives up after 20 points and takes any; here the search goes on). Balance: shares are 5-10 % off at weight 1,
 // since 160 points are a small sample. Movement: a leaving member's keys only. Cost: O(points x log points) for new
-// members' points, O(points) otherwise, 34 bytes a point with its table; a look-up starts at an index by the hash's upper bits and
-// goes on for about one point.
+// members' points, O(points) otherwise, 34 bytes a point with its table; a look-up starts at an index by the hash's
+// upper bits and goes on for about one point.
 #pragma once
 
 #include "balance/construction.h"

@@ -8,7 +8,8 @@
 //   - The numbers 0..1 are cut into as many equal strata as there are slots (a power of two, at least 1024; strata
 //     left over belong to no slot). A permutation keyed by the member's name gives each slot one stratum.
 //   - Within its stratum the number is placed by a linear congruence keyed by the name. So the number u of a slot is
-//     uniform on 0..1, numbers of different members are independent, and u in ascending order is simply stratum 0, 1, 2, ...
+//     uniform on 0..1, numbers of different members are independent, and u in ascending order is simply stratum 0, 1,
+//     2 and so on.
 //   - The time is -ln(1 - u) / weight, exact at the strata's bounds and linear between them. A heavier weight makes
 //     every time of the member smaller and changes none of another.
 //

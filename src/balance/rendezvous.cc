@@ -84,9 +84,9 @@ void Rendezvous::show_without_hidden(uint32_t first, Places& places) const {
 }
 
 // --- hidden racers ---------------------------------------------------------------------------------------------------
-// A member that goes is often back soon: a replica that is respawned, or that misses a heartbeat. Where every slot keeps
-// every racer, that is at the table sizes where a change touches all slots, the last ones gone stay in the slots and
-// are left out of what is shown. Their return costs nothing then, and their going less.
+// A member that goes is often back soon: a replica that is respawned, or that misses a heartbeat. At the table sizes
+// where a change touches all slots, because every slot keeps every racer, the last ones gone stay in the slots and are
+// left out of what is shown. Their return costs nothing then, and their going less.
 
 size_t Rendezvous::hidden_count() const {
   return static_cast<size_t>(std::ranges::count(racers_, false, &Racer::shown));

@@ -12,7 +12,8 @@
 // average, then further for the slots that have met too few: O(slots x fall-backs), whatever the members' number, where
 // the plain way costs slots x members. A coming or leaving member touches the slots where it counts among the first,
 // about slots x kept / members; where that is many of them, it is all of them in loops that the compiler makes vectors
-// of (lanes.h), and none where one that has just gone comes back. Only when a slot's reserve is used up are all members asked for it.
+// of (lanes.h), and none where one that has just gone comes back. Only when a slot's reserve is used up are all members
+// asked for it.
 //
 // Memory: 6 bytes for each slot and member kept, of which there are at most 12, and 4 for each slot; a rebuild takes
 // 200 more for each slot while it lasts.

@@ -4,7 +4,8 @@
 // read. Membership changes make a new Table; the old one stays valid for whoever still reads it. Pure: no clock, no
 // randomness but the one in the hash functions, the same result on every machine.
 //
-// The kinds, what they cost and what moves; each is argued in the header named. S: slots, N: members, W: sum of weights.
+// The kinds, what they cost and what moves; each is argued in the header named. S: slots, P: points, w: a weight, W:
+// the sum of weights.
 //
 //   kind                 share of a member           moves when a member leaves        build         header
 //   rendezvous           w/W, closer than binomial   its own slots only                S log S       rendezvous.h
@@ -78,12 +79,12 @@ class Table {
   // written: min(out.size(), ready members - 1, fallbacks_max). Where the first leaves, the second serves: exactly so
   // in every kind but maglev, whose next layout also moves some slots elsewhere.
   size_t fallbacks(uint32_t slot, std::span<uint16_t> out) const noexcept;
-  std::span<const std::string> members() const noexcept { return members_; }  // names of the ready ones, in joining order
+  std::span<const std::string> members() const noexcept { return members_; }  // the ready ones, in joining order
   std::span<const uint32_t> weights() const noexcept { return weights_; }     // of members()
   const TableSettings& settings() const noexcept { return settings_; }
   // Equal for tables that send every key to the same names in the same order, on every machine; the order of members()
-  // does not count. Computed by the call from the whole table (about 0.1 ms for 65,536 slots, a millisecond for ketama with
-  // thousands of members): for people and tests, not for requests.
+  // does not count. Computed by the call from the whole table (0.3 ms for 65,536 slots, some milliseconds for ketama
+  // with thousands of members): for people and tests, not for requests.
   uint64_t digest() const;
 
   // The whole table as text, lines of ASCII; the format is described in table_text.cc. About 4 bytes for each cell.

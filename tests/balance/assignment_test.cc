@@ -154,7 +154,7 @@ class PlainRing {
   uint64_t home(uint64_t i, uint64_t j, const std::string& name) const {
     if (settings_.kind == TableKind::assignment) return i * i + j * j + 2 * j + 25;
     if (settings_.kind == TableKind::assignment_printed) return i + j + 2 * j + 25;
-    const std::string bytes = name + std::string("-").append(std::to_string(j));
+    const std::string bytes = name + "-" + std::to_string(j);
     unsigned char digest[16];
     EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_md5(), nullptr);
     return digest[14] << 8 | digest[15];   // enough for a power of two up to 65,536

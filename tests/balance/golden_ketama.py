@@ -65,7 +65,8 @@ def keys():
     rng = random.Random(20160316)
     found = ["0", "a", "/", "100000", "999999", "%41%2f", "caf\xe9", "x" * 300]
     found += [str(rng.randint(100000, 999999)) for _ in range(250)]
-    found += ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789-_./", k=rng.randint(1, 40))) for _ in range(150)]
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789-_./"
+    found += ["".join(rng.choices(letters, k=rng.randint(1, 40))) for _ in range(150)]
     return found
 
 
@@ -122,7 +123,8 @@ def main():
     with open(f"{directory}/nginx.conf", "w") as file:
         file.write(configuration(directory, port))
     version = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr.strip().split("/")[-1]
-    process = subprocess.Popen([nginx, "-p", directory, "-e", f"{directory}/error.log", "-c", f"{directory}/nginx.conf"])
+    process = subprocess.Popen([nginx, "-p", directory, "-e", f"{directory}/error.log",
+                                "-c", f"{directory}/nginx.conf"])
     try:
         connection = connect(port, process)
         lines = [f"nginx {version}"]

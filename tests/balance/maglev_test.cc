@@ -1,5 +1,7 @@
 #include "balance/maglev.h"
 
+#include <xxhash.h>
+
 #include "support.h"
 
 namespace ringmaster::balance {
@@ -20,13 +22,34 @@ TEST(Maglev, SharesFollowTheWeights) {
   for (uint32_t i = 1; i <= 5; ++i) EXPECT_NEAR(counts[i - 1], 65537.0 * i / 15, 5);
 }
 
-TEST(Maglev, FirstSlotsFollowThePermutationOfThePaper) {
-  // One member takes every slot; two take turns, so each owns the head of its own permutation.
-  Builder builder = builder_of({.kind = TableKind::maglev, .slots = 7}, 2);
-  const Table table = builder.build();
-  const auto counts = slots_owned(table);
-  EXPECT_EQ(counts[0] + counts[1], 7u);
-  EXPECT_LE(std::max(counts[0], counts[1]), 4u);
+TEST(Maglev, WeightSetLaterIsTheSameAsWeightAtTheBeginning) {
+  Builder early(settings_for(TableKind::maglev)), late = builder_of(settings_for(TableKind::maglev), 2);
+  join_ready(early, "S1", 1);
+  join_ready(early, "S2", 3);
+  late.build();
+  ASSERT_TRUE(late.set_weight("S2", 3));
+  EXPECT_EQ(late.build().digest(), early.build().digest());
+}
+
+// The paper's Pseudocode 1, word for word: offset, skip, and turns in one fixed order.
+TEST(Maglev, IsThePseudocodeOfThePaper) {
+  constexpr uint64_t slots = 251;
+  std::vector<std::string> names;
+  for (size_t i = 1; i <= 9; ++i) names.push_back(name_number(i));
+  const Table table = builder_of({.kind = TableKind::maglev, .slots = slots}, names.size()).build();
+  const auto hash = [](const std::string& name) { return XXH3_128bits(name.data(), name.size()); };
+  std::ranges::sort(names, {}, [&](const std::string& name) { return hash(name).low64; });
+  std::vector<std::string> entry(slots);
+  std::vector<uint64_t> next(names.size(), 0);
+  for (size_t filled = 0; filled < slots;) {
+    for (size_t i = 0; i < names.size() && filled < slots; ++i, ++filled) {
+      const uint64_t offset = hash(names[i]).low64 % slots, skip = hash(names[i]).high64 % (slots - 1) + 1;
+      uint64_t slot = (offset + next[i] * skip) % slots;
+      while (!entry[slot].empty()) slot = (offset + ++next[i] * skip) % slots;
+      entry[slot] = names[i];
+    }
+  }
+  for (uint32_t slot = 0; slot < slots; ++slot) ASSERT_EQ(owner_name(table, slot), entry[slot]);
 }
 
 TEST(Maglev, LeavingMovesFewSlotsOfTheOthers) {

@@ -17,7 +17,9 @@ struct Entry {
 std::vector<Entry> by_definition(const Race& race, const std::vector<std::pair<std::string, Racer>>& members,
                                  uint32_t slot) {
   std::vector<Entry> entries;
-  for (const auto& [name, racer] : members) entries.push_back({race.time(racer, race.stratum(racer, slot)), &racer, name});
+  for (const auto& [name, racer] : members) {
+    entries.push_back({race.time(racer, race.stratum(racer, slot)), &racer, name});
+  }
   std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
     return a.time != b.time ? a.time < b.time : a.racer->precedes(*b.racer);
   });
@@ -144,7 +146,9 @@ TEST(Rendezvous, SharesStrayLessThanIndependentDrawsWould) {
       for (size_t i = 0; i < members; ++i) join_ready(builder, std::to_string(random()));
       const double mean = 65536.0 / static_cast<double>(members);
       const double variance = mean * (1 - 1 / static_cast<double>(members));
-      for (const uint32_t count : slots_owned(builder.build())) chi_square += (count - mean) * (count - mean) / variance;
+      for (const uint32_t count : slots_owned(builder.build())) {
+        chi_square += (count - mean) * (count - mean) / variance;
+      }
     }
     EXPECT_LT(chi_square / static_cast<double>(drawn), at_most) << members;
   }
@@ -221,6 +225,39 @@ TEST(Rendezvous, TableDoesNotDependOnItsHistory) {
     expect_history_does_not_matter(512, 400, 30, seed);
   }
   expect_history_does_not_matter(65536, 14, 25, 99);
+}
+
+// Single changes among many members, where a change touches the slots one by one.
+TEST(Rendezvous, TableOfManyMembersDoesNotDependOnItsHistory) {
+  for (const size_t members : {60, 200, 900}) {
+    std::mt19937_64 random(members);
+    Builder builder = builder_of({.slots = 2000}, members);
+    builder.build();
+    std::vector<size_t> ready(members);
+    std::iota(ready.begin(), ready.end(), size_t{1});
+    std::vector<size_t> away;
+    for (int step = 0; step < 400; ++step) {
+      // Ebb and flow, so that reserves are used up, and those gone last come back first.
+      const bool ebb = step / 40 % 2 == 0 && ready.size() > 20;
+      for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
+        if (away.empty() || (ebb && random() % 4 != 0)) {
+          const size_t which = random() % ready.size();
+          away.push_back(ready[which]);
+          ready.erase(ready.begin() + static_cast<ptrdiff_t>(which));
+          builder.set_ready(name_number(away.back()), false);
+        } else {
+          ready.push_back(away.back());
+          away.pop_back();
+          builder.set_ready(name_number(ready.back()), true);
+        }
+      }
+      const Table table = builder.build();
+      if (step % 10 != 9) continue;
+      Builder fresh({.slots = 2000});
+      for (const size_t i : ready) join_ready(fresh, name_number(i));
+      ASSERT_EQ(table.digest(), fresh.build().digest()) << members << " members, step " << step;
+    }
+  }
 }
 
 TEST(Rendezvous, ShrinkingFromManyToFewAndBackIsTheSame) {
