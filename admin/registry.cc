@@ -73,7 +73,8 @@ Verdict Registry::join(std::span<const NewReplica> replicas, bool provisional, u
     if (builder_.join(replicas[i].name, replicas[i].weight)) continue;
     for (size_t k = 0; k < i; ++k) builder_.leave(replicas[k].name);
     return std::unexpected(fmt::format("the table of {} slots has room for {} replicas, not for {}",
-                                       settings_.table.slots, replicas_.size() + i, replicas_.size() + replicas.size()));
+                                       settings_.table.slots, replicas_.size() + i,
+                                       replicas_.size() + replicas.size()));
   }
   for (const NewReplica& wish : replicas) join_one(wish, provisional, now_ns);
   return {};

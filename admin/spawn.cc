@@ -49,7 +49,7 @@ struct KernelSignalAction {
 };
 
 // Plain system calls, so that no library's bookkeeping (which is the parent's) is touched.
-[[gnu::no_sanitize("address", "thread", "undefined")]] int run_child(void* given) {
+__attribute__((no_sanitize("address", "thread", "undefined"))) int run_child(void* given) {
   auto& plan = *static_cast<ChildPlan*>(given);
   constexpr int ignored_by_habit[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGCHLD};
   const KernelSignalAction by_default{};

@@ -30,7 +30,7 @@ std::vector<int> usable_cpus() {
   return cpus;
 }
 
-// --- listeners ---------------------------------------------------------------------------------------------------------
+// --- listeners ------------------------------------------------------------------------------------------------------
 
 ProxyListeners::ProxyListeners(const std::vector<std::string>& addresses, const std::vector<int>& passed,
                                uint32_t workers)
@@ -82,7 +82,7 @@ void ProxyListeners::share(int socket) {
 
 std::vector<Fd> ProxyListeners::take(uint32_t worker) { return std::move(sockets_[worker]); }
 
-// --- threads -----------------------------------------------------------------------------------------------------------
+// --- threads --------------------------------------------------------------------------------------------------------
 
 WorkerThreads::WorkerThreads(proxy::Control& control, const config::Settings& settings, ProxyListeners& listeners,
                              proxy::UpstreamPtr drop_in_api)

@@ -62,5 +62,6 @@ class StartError : public std::exception {
 }  // namespace ringmaster
 
 // An invariant of ours. Says which and ends the program with a core; in every build.
-#define ensure(expression) \
-  (__builtin_expect(static_cast<bool>(expression), 1) ? void(0) : ::ringmaster::ensure_failed(#expression, __FILE__, __LINE__))
+#define ensure(expression)                                      \
+  (__builtin_expect(static_cast<bool>(expression), 1) ? void(0) \
+                                                      : ::ringmaster::ensure_failed(#expression, __FILE__, __LINE__))

@@ -143,7 +143,7 @@ std::string toml_text(const Shape& shape, const Value& value) {
 std::string allowed_text(const Shape& shape) {
   switch (shape.kind) {
     case Kind::boolean: return "true or false";
-    case Kind::integer: 
+    case Kind::integer:
       if (shape.power_of_two) return fmt::format("0 or a power of two up to {}", shape.maximum);
       return "a whole number " + bounds_text(shape);
     case Kind::percentage: return "a whole percentage " + bounds_text(shape);

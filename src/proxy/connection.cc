@@ -18,7 +18,7 @@ Connection::~Connection() {
   unlink();
 }
 
-// --- reading requests --------------------------------------------------------------------------------------------------
+// --- reading requests -----------------------------------------------------------------------------------------------
 
 void Connection::start() noexcept {
   stream_.want(Want::small);
@@ -111,12 +111,18 @@ Exchange& Connection::make_exchange() noexcept {
 }
 
 void Connection::refuse(http::Cause cause) noexcept {
+  // RFC 9110 section 9.3.2: an answer to HEAD has no body, whatever else is wrong with the request.
+  std::string_view head;
+  if (assembly_) head = assembly_->bytes();
+  else if (Piece* piece = stream_.front()) head = {piece->begin, piece->size()};
+  if (head.starts_with("\r\n")) head.remove_prefix(2);
+  const bool head_request = head.starts_with("HEAD ");
   unlink();
   state_ = State::exchanging;
-  make_exchange().refuse(cause);
+  make_exchange().refuse_head(cause, head_request);
 }
 
-// --- after an answer ---------------------------------------------------------------------------------------------------
+// --- after an answer ------------------------------------------------------------------------------------------------
 
 void Connection::free_exchange() noexcept {
   parts_.exchanges.free(exchange_->index());
@@ -151,7 +157,7 @@ void Connection::linger() noexcept {
   expect_within(linger_ns);
 }
 
-// --- sending, time, ending ---------------------------------------------------------------------------------------------
+// --- sending, time, ending ------------------------------------------------------------------------------------------
 
 void Connection::on_send(const uring::Completion& completion) noexcept {
   const Sent sent = stream_.on_send(completion);
@@ -200,7 +206,7 @@ void Connection::close_if_joined() noexcept {
   parts_.clients.free(index_);  // this
 }
 
-// --- who it is ---------------------------------------------------------------------------------------------------------
+// --- who it is ------------------------------------------------------------------------------------------------------
 
 void Connection::look_up_peer() noexcept {
   const std::string ip = parts_.ring.peer_of(stream_.socket()).ip_text();

@@ -15,7 +15,8 @@ namespace {
 Fd make_event() {
   Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) {
-    throw StartError(ExitCode::configuration, "cannot make an eventfd: " + to_string(Error::from_errno(errno, "eventfd")),
+    throw StartError(ExitCode::configuration,
+                     "cannot make an eventfd: " + to_string(Error::from_errno(errno, "eventfd")),
                      "raise the limit of open files (ulimit -n)");
   }
   return event;

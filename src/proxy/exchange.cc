@@ -12,18 +12,6 @@ namespace ringmaster::proxy {
 namespace {
 
 constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
-constexpr uint8_t interim_answers_max = 8;
-constexpr uint64_t bulk_from_bytes = 128 * 1024;  // a body with more than this to come is worth a large buffer
-constexpr uint32_t retry_after_s = 1;
-
-std::span<const char> bytes_between(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
-
-// The next receive for a body: large buffers once it has shown that it is long.
-Want want_for(const Stream& from, const http::BodyTransfer& body) {
-  return from.last_filled_buffer() && body.remaining() > bulk_from_bytes ? Want::bulk : Want::small;
-}
 
 // [begin, end) has been taken out of the stream's front piece, which may hold more behind it: the lease under those
 // bytes. Empty: no memory to put the rest elsewhere.
@@ -39,7 +27,7 @@ uring::Lease take_lease(Stream& stream, char* rest) {
 Exchange::Exchange(uint32_t index, uint32_t, Parts& parts, Connection& client) noexcept
     : parts_(parts), client_(client), index_(index), answer_parser_(http::HeadParser::Kind::response) {}
 
-// --- the request -------------------------------------------------------------------------------------------------------
+// --- the request ----------------------------------------------------------------------------------------------------
 
 void Exchange::begin(const http::RequestHead& head) noexcept {
   parts_.meters.requests.add();
@@ -67,6 +55,11 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   attempt();
 }
 
+void Exchange::refuse_head(http::Cause cause, bool head_request) noexcept {
+  head_request_ = head_request;
+  refuse(cause);
+}
+
 // Its framing is wrong, it is too large, or came too slowly. What follows it in the stream is nobody's request: nothing
 // more is read.
 void Exchange::refuse(http::Cause cause) noexcept {
@@ -91,6 +84,11 @@ void Exchange::answer_as_last_recipient() noexcept {
   writer.text(options ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 405 Method Not Allowed\r\n");
   writer.literal("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nContent-Length: 0\r\n");
   if (!answer_keep_alive_) writer.literal("Connection: close\r\n");
+  if (const std::string_view date = parts_.date(); !date.empty()) {
+    writer.literal("Date: ");
+    writer.text(date);
+    writer.literal("\r\n");
+  }
   writer.literal("\r\n");
   parts_.meters.answers_by_class[options ? 2 : 4].add();
   send_to_client({}, {inline_.data(), writer.size()});
@@ -193,7 +191,8 @@ void Exchange::on_upstream_sent(Sent sent) noexcept {
     return;
   }
   request_sent_ = true;
-  upstream_->expect_within(stage_ == Stage::requesting ? parts_.settings.response_ns : parts_.settings.response_idle_ns);
+  upstream_->expect_within(stage_ == Stage::requesting ? parts_.settings.response_ns
+                                                       : parts_.settings.response_idle_ns);
   pump_request();
 }
 
@@ -216,7 +215,7 @@ void Exchange::pump_request() noexcept {
     if (!lease) return refuse(http::Cause::overloaded);
     replayable_ = false;
     parts_.meters.request_bytes.add(static_cast<uint64_t>(step.end - step.begin));
-    upstream_->stream().send(std::move(lease), bytes_between(step.begin, step.end));
+    upstream_->stream().send(std::move(lease), {step.begin, static_cast<size_t>(step.end - step.begin)});
     if (request_body_.finished()) break;
     in.want(want_for(in, request_body_));
     return;
@@ -227,7 +226,7 @@ void Exchange::pump_request() noexcept {
   client_.expect_within(parts_.settings.request_body_idle_ns);
 }
 
-// --- failure, and what comes after -------------------------------------------------------------------------------------
+// --- failure, and what comes after ----------------------------------------------------------------------------------
 
 void Exchange::on_upstream_failed(http::Cause cause) noexcept {
   switch (stage_) {
@@ -318,269 +317,7 @@ void Exchange::go_on() noexcept {
   }
 }
 
-// --- the answer --------------------------------------------------------------------------------------------------------
-
-void Exchange::on_upstream_bytes() noexcept {
-  switch (stage_) {
-    case Stage::requesting:
-      // The request has not even been submitted: nobody asked for these bytes.
-      if (sent_ns_ == parts_.now()) return attempt_failed(http::Cause::replica_reset);
-      return read_answer_head();
-    case Stage::answering: return pump_answer();
-    case Stage::tunnelling: return pump_tunnel();
-    default: return;
-  }
-}
-
-void Exchange::on_upstream_end() noexcept {
-  switch (stage_) {
-    case Stage::requesting:
-      if (client_.stream().sending()) return;  // bytes of the answer may be waiting: on_client_sent() looks
-      return attempt_failed(answer_began_ ? http::Cause::response_truncated : http::Cause::replica_reset);
-    case Stage::answering: return pump_answer();
-    case Stage::tunnelling: return pump_tunnel();
-    default: return;
-  }
-}
-
-void Exchange::read_answer_head() noexcept {
-  while (stage_ == Stage::requesting && !client_.stream().sending()) {
-    if (!upstream_->stream().front()) {
-      if (upstream_->stream().ended() || upstream_failed_) on_upstream_end();
-      return;
-    }
-    answer_began_ = true;
-    http::ResponseHead head;
-    const http::HeadStatus status = parse_answer_head(head);
-    if (status == http::HeadStatus::incomplete) continue;
-    if (status == http::HeadStatus::refused) {
-      return attempt_failed((answer_assembly_ ? answer_assembly_->parser : answer_parser_).cause());
-    }
-    if (head.status >= 200) return start_answer(head);
-    if (!on_interim(head)) return;
-    answer_parser_ = http::HeadParser(http::HeadParser::Kind::response);
-    answer_assembly_.reset();
-  }
-}
-
-http::HeadStatus Exchange::parse_answer_head(http::ResponseHead& head) noexcept {
-  const http::HeadLimits& limits = parts_.settings.head_limits;
-  Stream& from = upstream_->stream();
-  Piece* piece = from.front();
-  if (!answer_assembly_) {
-    const auto status =
-        answer_parser_.parse_response({piece->begin, piece->size()}, method_, limits, parts_.fields, head);
-    if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
-    if (status != http::HeadStatus::incomplete) return status;
-    parts_.meters.heads_in_pieces.add();
-    answer_assembly_ = std::make_unique<HeadAssembly>(answer_parser_, http::head_bytes_max(limits) + 1);
-    answer_assembly_->append(piece->begin, piece->end);
-    from.drop_front();
-    return status;
-  }
-  const auto before = static_cast<uint32_t>(answer_assembly_->bytes().size());
-  answer_assembly_->append(piece->begin, piece->end);
-  const auto status =
-      answer_assembly_->parser.parse_response(answer_assembly_->bytes(), method_, limits, parts_.fields, head);
-  if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
-  else if (status == http::HeadStatus::incomplete) from.drop_front();
-  return status;
-}
-
-// 1xx. true: go on to the head that follows.
-bool Exchange::on_interim(const http::ResponseHead& head) noexcept {
-  if (head.status == 101) {
-    if (upgrade_ && head.upgrade_websocket) start_tunnel(head);
-    else attempt_failed(http::Cause::response_unasked_upgrade);
-    return false;
-  }
-  if (++interim_answers_ > interim_answers_max) {
-    attempt_failed(http::Cause::response_too_many_interim);
-    return false;
-  }
-  // 100 has been answered by us, or was not asked for. HTTP/1.0 knows none of them (RFC 9110 section 15.2).
-  if (head.status != 100 && client_minor_ == 1) {
-    if (uring::Lease lease = parts_.buffers.take_bulk()) {
-      const uint32_t size = http::write_interim_answer(head, {lease.space(), lease.capacity()});
-      const std::span<const char> bytes(lease.space(), size);
-      if (size > 0) send_to_client(std::move(lease), bytes);
-    }
-  }
-  Stream& from = upstream_->stream();
-  if (from.front()->size() == 0) from.drop_front();
-  return true;
-}
-
-bool Exchange::client_may_stay() const noexcept {
-  return client_keep_alive_ && request_body_.finished() && !parts_.draining;
-}
-
-void Exchange::start_answer(const http::ResponseHead& head) noexcept {
-  upstream_->pool().meters().latency.add_us((parts_.now() - sent_ns_) / 1000);
-  if (head.status == 404 && parts_.settings.drop_in && !api_) return translate_not_found(head);
-  http::AnswerContext context{.client_minor = client_minor_,
-                              .keep_alive = client_may_stay(),
-                              .via = parts_.settings.via,
-                              .head_request = head_request_};
-  answer_framing_ = http::answer_framing(head, context);
-  if (answer_framing_ == http::Framing::until_close) context.keep_alive = false;
-  answer_keep_alive_ = context.keep_alive;
-  upstream_keep_alive_ = head.keep_alive && head.framing != http::Framing::until_close;
-  answer_body_ = {head.framing, head.content_length, answer_framing_, 0};
-  const uint32_t head_size = http::write_answer(head, context, parts_.rewrite);
-  if (head_size == 0) return attempt_failed(http::Cause::response_too_large);
-
-  Stream& from = upstream_->stream();
-  Piece* piece = from.front();
-  const auto body = answer_body_.transform(piece->begin, piece->end);
-  if (body.cause != http::Cause::none) return attempt_failed(http::Cause::response_malformed);
-  char* const body_begin = body.begin ? body.begin : piece->begin;
-  const auto body_size = static_cast<size_t>(body.begin ? body.end - body.begin : 0);
-  if (body.consumed < piece->size()) upstream_keep_alive_ = false;  // more than one answer: nobody asked for that
-  char* begin = body_begin - head_size;
-  uring::Lease lease = from.take_front();
-  if (begin < lease.low()) {  // the head came in pieces and is longer than the room in front of the body
-    uring::Lease larger = parts_.buffers.take_bulk();
-    if (!larger || head_size + body_size > larger.capacity()) return attempt_failed(http::Cause::overloaded);
-    begin = larger.space();
-    memcpy(begin + head_size, body_begin, body_size);
-    lease = std::move(larger);
-  }
-  memcpy(begin, parts_.rewrite.data(), head_size);
-  stage_ = Stage::answering;
-  answered_ = true;
-  parts_.meters.answers_by_class[head.status / 100].add();
-  last_send_ = answer_body_.finished();
-  send_to_client(std::move(lease), {begin, head_size + body_size});
-  if (answer_body_.finished()) return answer_read();
-  upstream_->expect_within(parts_.settings.response_idle_ns);
-  from.want(want_for(from, answer_body_));
-}
-
-// Drop-in mode: the assignment wants 400 and a message of its own where a replica does not know the path.
-void Exchange::translate_not_found(const http::ResponseHead& head) noexcept {
-  Stream& from = upstream_->stream();
-  const uint32_t behind_head = from.front()->size();
-  from.drop_front();
-  const bool read_whole = head.framing == http::Framing::none
-                              ? behind_head == 0
-                              : head.framing == http::Framing::length && head.content_length == behind_head;
-  if (read_whole && may_be_kept(head.keep_alive)) {
-    upstream_->release();
-    upstream_ = nullptr;
-  }
-  end_attempt(After::not_found);
-}
-
-std::string Exchange::not_found_message() const {
-  const std::string_view request(request_begin_, request_size_);
-  const size_t begin = request.find(' ') + 1;
-  const std::string_view path = request.substr(begin, request.find_first_of(" ?", begin) - begin);
-  return "<Error> '" + std::string(path) + "' endpoint does not exist in server replicas";
-}
-
-// The next piece of the answer's body, if the last one has left.
-void Exchange::pump_answer() noexcept {
-  while (stage_ == Stage::answering && upstream_ && !last_send_ && !client_.stream().sending()) {
-    Stream& from = upstream_->stream();
-    Piece* piece = from.front();
-    if (!piece) {
-      if (from.ended() || upstream_failed_) return end_of_answer();
-      upstream_->expect_within(parts_.settings.response_idle_ns);
-      return from.want(want_for(from, answer_body_));
-    }
-    const auto step = answer_body_.transform(piece->begin, piece->end);
-    if (step.cause != http::Cause::none) return cut_answer();
-    if (step.consumed < piece->size()) upstream_keep_alive_ = false;
-    uring::Lease lease = from.take_front();
-    last_send_ = answer_body_.finished();
-    if (step.begin != step.end) send_to_client(std::move(lease), bytes_between(step.begin, step.end));
-    if (answer_body_.finished()) return answer_read();
-    if (step.begin != step.end) from.want(want_for(from, answer_body_));
-  }
-}
-
-// The replica has ended its side; everything before has been sent on.
-void Exchange::end_of_answer() noexcept {
-  std::string_view last;
-  if (upstream_failed_ || !answer_body_.finish(last)) return cut_answer();
-  last_send_ = true;
-  if (!last.empty()) send_to_client({}, last);
-  answer_read();
-}
-
-// Whether the replica's connection is as good as new: all of the request has gone, all of the answer has come.
-bool Exchange::may_be_kept(bool replica_agrees) const noexcept {
-  Stream& stream = upstream_->stream();
-  return replica_agrees && request_sent_ && request_body_.finished() && !send_failed_ && !stream.sending() &&
-         !stream.ended() && !stream.front();
-}
-
-// The whole answer has been read: the replica's connection is free for the next request, if it may have one.
-void Exchange::answer_read() noexcept {
-  // The kernel may still be reading the request's bytes: on_upstream_joined() goes on, maybe within the call.
-  if (!may_be_kept(upstream_keep_alive_)) return upstream_->terminate();
-  upstream_->release();
-  upstream_ = nullptr;
-  if (!client_.stream().sending()) finish();
-}
-
-// The rest of the answer will not come. Never padded: the client must be able to tell (RFC 9112 section 8).
-void Exchange::cut_answer() noexcept {
-  parts_.meters.answers_truncated.add();
-  parts_.count_refusal(http::Cause::response_truncated, client_.client_ip());
-  leave();
-}
-
-void Exchange::reply(uint16_t status, std::string_view cause, std::string_view message) noexcept {
-  stage_ = Stage::replying;
-  answer_keep_alive_ = client_may_stay();
-  uring::Lease lease = parts_.buffers.take_bulk();
-  if (!lease) return leave();
-  const bool drop_in = parts_.settings.drop_in;
-  const std::string text = drop_in && !message.starts_with("<Error>") ? "<Error> " + std::string(message) : std::string(message);
-  const uint32_t size = http::write_local_answer({.status = status,
-                                                  .cause = drop_in ? "" : cause,
-                                                  .message = text,
-                                                  .keep_alive = answer_keep_alive_,
-                                                  .head_request = head_request_,
-                                                  .client_minor = client_minor_,
-                                                  .retry_after_s = status == 503 ? retry_after_s : 0},
-                                                 {lease.space(), lease.capacity()});
-  if (size == 0) return leave();
-  parts_.meters.answers_by_class[status / 100].add();
-  const std::span<const char> bytes(lease.space(), size);
-  answered_ = true;
-  last_send_ = true;
-  send_to_client(std::move(lease), bytes);
-}
-
-void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept {
-  client_.stream().send(std::move(lease), bytes);
-  client_.expect_within(parts_.settings.response_idle_ns);
-}
-
-void Exchange::on_client_sent(Sent sent) noexcept {
-  if (stage_ == Stage::leaving) return leave();
-  if (sent == Sent::failed) return on_client_gone();
-  switch (stage_) {
-    case Stage::requesting: return read_answer_head();
-    case Stage::answering: return last_send_ ? finish() : pump_answer();
-    case Stage::replying: return finish();
-    case Stage::tunnelling: return pump_tunnel();
-    case Stage::failed:
-      if (!upstream_) go_on();
-      return;
-    case Stage::leaving: return;
-  }
-}
-
-void Exchange::finish() noexcept {
-  if (upstream_) return;  // still ending; on_upstream_joined() comes back
-  client_.exchange_finished(answer_keep_alive_ && request_body_.finished());  // frees this
-}
-
-// --- the client --------------------------------------------------------------------------------------------------------
+// --- the client -----------------------------------------------------------------------------------------------------
 
 void Exchange::on_client_bytes() noexcept {
   if (stage_ == Stage::tunnelling) return pump_tunnel();
@@ -620,49 +357,6 @@ void Exchange::leave() noexcept {
   }
   if (upstream_ || client_.stream().sending()) return;
   client_.exchange_left();  // frees this
-}
-
-// --- a tunnel ----------------------------------------------------------------------------------------------------------
-
-void Exchange::start_tunnel(const http::ResponseHead& head) noexcept {
-  uring::Lease lease = parts_.buffers.take_bulk();
-  const uint32_t size = lease ? http::write_interim_answer(head, {lease.space(), lease.capacity()}) : 0;
-  if (size == 0) return attempt_failed(http::Cause::overloaded);
-  stage_ = Stage::tunnelling;
-  answered_ = true;
-  parts_.meters.tunnels.add();
-  parts_.meters.answers_by_class[1].add();
-  if (Piece* piece = upstream_->stream().front(); piece->size() == 0) upstream_->stream().drop_front();
-  upstream_->expect_within(parts_.settings.tunnel_idle_ns);
-  const std::span<const char> bytes(lease.space(), size);
-  client_.stream().send(std::move(lease), bytes);
-  pump_tunnel();
-}
-
-void Exchange::pump_tunnel() noexcept {
-  Stream& client = client_.stream();
-  Stream& upstream = upstream_->stream();
-  client_.expect_within(parts_.settings.tunnel_idle_ns);
-  upstream_->expect_within(parts_.settings.tunnel_idle_ns);
-  const bool done = pump_one_way(client, upstream, closed_to_upstream_) & pump_one_way(upstream, client, closed_to_client_);
-  if (done && !client.sending() && !upstream.sending()) leave();
-}
-
-// true: this direction has ended.
-bool Exchange::pump_one_way(Stream& from, Stream& to, bool& closed) noexcept {
-  if (to.sending() || closed) return closed;
-  if (Piece* piece = from.front()) {
-    const std::span<const char> bytes(piece->begin, piece->size());
-    to.send(from.take_front(), bytes);
-    return false;
-  }
-  if (!from.ended()) {
-    from.want(Want::small);
-    return false;
-  }
-  closed = true;
-  to.finish_sending();
-  return true;
 }
 
 }  // namespace ringmaster::proxy

@@ -36,8 +36,8 @@ class Exchange {
   // The client stream's front piece, if there is one, begins with what follows the head. Takes from it what belongs to
   // the request. The head's spans are not needed after the call.
   void begin(const http::RequestHead& head) noexcept;
-  // The head could not be read, or the body: answers by itself, and the connection ends.
-  void refuse(http::Cause cause) noexcept;
+  // The head could not be read: answers by itself, and the connection ends.
+  void refuse_head(http::Cause cause, bool head_request) noexcept;
   void on_client_bytes() noexcept;
   void on_client_end() noexcept;
   void on_client_sent(Sent sent) noexcept;
@@ -73,6 +73,7 @@ class Exchange {
   void attempt() noexcept;
   void send_request() noexcept;
   void pump_request() noexcept;
+  void refuse(http::Cause cause) noexcept;
   void turn_away(http::Cause cause) noexcept;
   void answer_as_last_recipient() noexcept;
   // failure
@@ -95,6 +96,8 @@ class Exchange {
   void reply(uint16_t status, std::string_view cause, std::string_view message) noexcept;
   void finish() noexcept;
   // both sides
+  // The next receive for a body: large buffers once it has shown that it is long.
+  static Want want_for(const Stream& from, const http::BodyTransfer& body) noexcept;
   void start_tunnel(const http::ResponseHead& head) noexcept;
   void pump_tunnel() noexcept;
   bool pump_one_way(Stream& from, Stream& to, bool& closed) noexcept;

@@ -12,7 +12,9 @@ namespace ringmaster::proxy {
 
 class Counter {
  public:
-  void add(uint64_t n = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add(uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
   void subtract(uint64_t n = 1) noexcept { add(0 - n); }
   void set(uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
   uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }

@@ -7,6 +7,8 @@
 #include <charconv>
 
 #include "base/log.h"
+#include "config/settings_table.h"
+#include "http/forward.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/upstream_pool.h"
@@ -14,6 +16,11 @@
 namespace ringmaster::proxy {
 
 namespace {
+
+// Every head that the settings allow fits the worker's buffer once it is rebuilt: what is added to one, fields about
+// the client and framing, is far below the difference.
+static_assert(config::request_line_bytes_max + config::header_bytes_max + 16 * 1024 <=
+              std::tuple_size_v<decltype(Parts::rewrite)>);
 
 uint64_t ns(config::milliseconds duration) { return static_cast<uint64_t>(duration.count()) * 1'000'000; }
 
@@ -102,6 +109,16 @@ Parts::Parts(uring::Ring& ring_, uring::BufferPool& buffers_, const ProxySetting
       random(seed) {}
 
 Parts::~Parts() = default;
+
+std::string_view Parts::date() noexcept {
+  if (!settings.date) return {};
+  constexpr uint64_t second = 1'000'000'000;
+  if (now() >= date_until_ns_) {
+    http::write_date(time(nullptr), date_);
+    date_until_ns_ = now() - now() % second + second;
+  }
+  return {date_.data(), date_.size()};
+}
 
 void Parts::count_refusal(http::Cause cause, std::string_view who) noexcept {
   const auto index = static_cast<size_t>(cause);

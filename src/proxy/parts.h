@@ -9,6 +9,7 @@
 
 #include "base/slab.h"
 #include "config/settings.h"
+#include "http/forward.h"
 #include "http/head.h"
 #include "http/key.h"
 #include "proxy/control.h"
@@ -60,7 +61,7 @@ struct ProxySettings {
   std::vector<AddressBlock> trusted_proxies;
   uint64_t connect_ns, request_header_ns, request_body_idle_ns, response_ns, response_idle_ns, keep_alive_ns,
       upstream_keep_alive_ns, tunnel_idle_ns, drain_ns;
-  uint64_t ejection_ns;             // how long a worker looks away from a replica that failed, unless a table comes first
+  uint64_t ejection_ns;  // how long a worker looks away from a replica that failed, unless a table comes first
   uint64_t body_bytes_max;          // 0: any
   uint32_t connections_max;         // this worker's share
   uint32_t connections_per_replica; // this worker's share; 0: any
@@ -68,6 +69,7 @@ struct ProxySettings {
   uint16_t pipeline_depth;          // arrivals of a client that may wait while one of its requests is served
   uint32_t retry_percent;
   bool drop_in;
+  bool date = true;                 // add a Date where there is none; off where tests compare bytes
   bool via;
 };
 
@@ -96,6 +98,8 @@ struct Parts {
   ~Parts();
 
   uint64_t now() const noexcept { return ring.now_ns(); }
+  // For an answer whose replica gave no Date (RFC 9110 section 6.6.1); made once a second.
+  std::string_view date() noexcept;
   // Counts the refusal under its cause; says it in the log at most once a second for each cause.
   void count_refusal(http::Cause cause, std::string_view who) noexcept;
 
@@ -119,6 +123,8 @@ struct Parts {
 
  private:
   std::array<uint64_t, http::causes> said_ns_{};
+  std::array<char, http::date_bytes> date_{};
+  uint64_t date_until_ns_ = 0;
 };
 
 }  // namespace ringmaster::proxy

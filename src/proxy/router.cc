@@ -14,7 +14,7 @@ Router::Router(Parts& parts, Control& control, uint32_t worker, UpstreamPtr drop
 
 Router::~Router() = default;
 
-// --- tables come and go ------------------------------------------------------------------------------------------------
+// --- tables come and go ---------------------------------------------------------------------------------------------
 
 void Router::use(const RouteTable* table) noexcept {
   table_ = table;
@@ -65,7 +65,7 @@ void Router::cut_all() noexcept {
   if (api_) api_->cut();
 }
 
-// --- requests ----------------------------------------------------------------------------------------------------------
+// --- requests -------------------------------------------------------------------------------------------------------
 
 std::optional<uint32_t> Router::slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept {
   if (!table_ || table_->upstreams.empty()) return std::nullopt;

@@ -10,7 +10,7 @@ Stream::~Stream() {
   drop_all();
 }
 
-// --- receiving ---------------------------------------------------------------------------------------------------------
+// --- receiving ------------------------------------------------------------------------------------------------------
 
 void Stream::want(Want want, bool expect_empty) noexcept {
   want_ = want;
@@ -63,7 +63,7 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
     if (enough()) stop_multishot();
     // A bulk receive is one at a time, at its owner's wish; a multishot one that ended by itself is armed again.
     if (want_ == Want::bulk) want_ = Want::nothing;
-    else arm();
+    else if (!filled_) arm();  // after a full buffer more is waiting: its owner says how to take it
     return Arrival::bytes;
   }
   if (completion.result == 0) {
@@ -105,11 +105,14 @@ uring::Lease Stream::take_front() noexcept {
   if (!head_) tail_ = nullptr;
   --queued_;
   tools_.pieces.free(piece->index);
-  if (queued_ == 0) arm();
+  if (queued_ == 0 && !filled_) arm();
   return lease;
 }
 
-void Stream::drop_front() noexcept { take_front(); }
+void Stream::drop_front() noexcept {
+  take_front();
+  if (queued_ == 0) arm();
+}
 
 bool Stream::split_front(char* rest, uring::Lease& lease) noexcept {
   uring::Lease copy = tools_.buffers.take_bulk();
@@ -133,7 +136,7 @@ void Stream::drop_all() noexcept {
   queued_ = 0;
 }
 
-// --- sending -----------------------------------------------------------------------------------------------------------
+// --- sending --------------------------------------------------------------------------------------------------------
 
 void Stream::send(std::span<const char> bytes) noexcept {
   ensure(!sending_ && !bytes.empty());
@@ -157,7 +160,7 @@ Sent Stream::on_send(const uring::Completion& completion) noexcept {
   return Sent::failed;
 }
 
-// --- ending ------------------------------------------------------------------------------------------------------------
+// --- ending ---------------------------------------------------------------------------------------------------------
 
 void Stream::terminate() noexcept {
   if (terminating_) return;

@@ -4,8 +4,9 @@
 // Receiving. want() says how: `small` is a multishot receive into provided buffers, the mode for heads and small bodies
 // (armed once, it serves request after request); `bulk` is one receive at a time into a large buffer, for bodies that
 // have shown their size; `nothing` is back-pressure. Arrivals queue up here until their owner takes them. A multishot
-// receive would read on for ever while nobody takes: with `queued_max` arrivals waiting, or two after a full buffer, it is
-// cancelled, and armed again when the queue is empty. Where the provided group is exhausted at its bound, one bulk receive stands in.
+// receive would read on for ever while nobody takes: with `queued_max` arrivals waiting, or two after a full buffer,
+// it is cancelled, and armed again when the queue is empty. Where the provided group is exhausted at its bound, one
+// bulk receive stands in.
 //
 // Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it.
 //
@@ -24,7 +25,16 @@
 namespace ringmaster::proxy {
 
 // What an operation's user_data says: which operation, of which connection, in which of its lives.
-enum class Verb : uint8_t { none, event, accept, client_receive, client_send, upstream_receive, upstream_send, upstream_connect };
+enum class Verb : uint8_t {
+  none,
+  event,
+  accept,
+  client_receive,
+  client_send,
+  upstream_receive,
+  upstream_send,
+  upstream_connect
+};
 
 struct Token {
   Verb verb = Verb::none;
@@ -87,7 +97,8 @@ class Stream {
   // Takes the completion in. bytes: front() has grown; end: the peer will send no more; failed: last_error() says why.
   Arrival on_receive(const uring::Completion& completion) noexcept;
   Piece* front() noexcept { return head_; }
-  // Gives the first arrival's buffer back (its bytes have been used), or hands it over.
+  // Gives the first arrival's buffer back (its bytes have been used) and goes on receiving; or hands it over, and then,
+  // where the buffer was full, waits to be told by want() how to receive what follows.
   void drop_front() noexcept;
   uring::Lease take_front() noexcept;
   // The front piece's lease is needed elsewhere, but its bytes from `rest` on are still to be read: they are moved to a
@@ -98,7 +109,7 @@ class Stream {
   bool last_filled_buffer() const noexcept { return filled_; }  // the newest arrival filled its buffer: more is waiting
 
   // --- sending
-  void send(std::span<const char> bytes) noexcept;                        // the owner keeps the bytes alive until on_send
+  void send(std::span<const char> bytes) noexcept;  // the owner keeps the bytes alive until on_send
   void send(uring::Lease lease, std::span<const char> bytes) noexcept;    // bytes lie in the leased buffer
   Sent on_send(const uring::Completion& completion) noexcept;
   bool sending() const noexcept { return sending_; }

@@ -6,7 +6,7 @@
 
 namespace ringmaster::proxy {
 
-// --- a connection ------------------------------------------------------------------------------------------------------
+// --- a connection ---------------------------------------------------------------------------------------------------
 
 UpstreamConnection::UpstreamConnection(uint32_t index, uint32_t generation, Parts& parts, UpstreamPool& pool,
                                        int socket) noexcept
@@ -107,7 +107,7 @@ void UpstreamConnection::close_if_joined() noexcept {
   if (exchange) exchange->on_upstream_joined(handed_over);
 }
 
-// --- the pool ----------------------------------------------------------------------------------------------------------
+// --- the pool -------------------------------------------------------------------------------------------------------
 
 UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept
     : parts_(parts), control_(control), worker_(worker), upstream_(std::move(upstream)) {}

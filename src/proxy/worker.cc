@@ -39,7 +39,8 @@ void Worker::run() noexcept {
 }
 
 bool Worker::turn(uint64_t latest_ns) noexcept {
-  const auto completions = parts_.ring.wait(std::min(next_deadline(), latest_ns));  // offline: nobody waits for a worker that sleeps
+  const auto completions =
+      parts_.ring.wait(std::min(next_deadline(), latest_ns));  // offline: nobody waits for a worker that sleeps
   router_.use(control_.begin_loop(index_));
   for (const uring::Completion& completion : completions) dispatch(completion);
   parts_.timers.expire(parts_.now(), [this](uring::Timer& timer) { on_timer(static_cast<OwnedTimer&>(timer)); });
@@ -101,7 +102,7 @@ void Worker::on_timer(OwnedTimer& timer) noexcept {
   }
 }
 
-// --- the end -----------------------------------------------------------------------------------------------------------
+// --- the end --------------------------------------------------------------------------------------------------------
 
 void Worker::watch_phase() noexcept {
   const Phase phase = control_.phase();

@@ -19,8 +19,8 @@ namespace ringmaster::proxy {
 
 class Worker {
  public:
-  // `ring` was made by the calling thread, which is the one that calls run(). `drop_in_api`: where the assignment's paths
-  // go in drop-in mode, or nullptr.
+  // `ring` was made by the calling thread, which is the one that calls run(). `drop_in_api`: where the assignment's
+  // paths go in drop-in mode, or nullptr.
   Worker(Control& control, uint32_t index, const ProxySettings& settings, uring::Ring& ring,
          const uring::BufferSettings& buffers, std::vector<Fd> listeners, UpstreamPtr drop_in_api);
   ~Worker();

@@ -54,11 +54,14 @@ class KernelRing final : public Ring {
   void submit_early();
   int enter(uint64_t deadline_ns);
   std::span<const Completion> reap();
+  bool can_limit_multishot();
   void count_overflow();
 
   io_uring ring_{};
   io_uring_buf_ring* buffers_ = nullptr;
   uint32_t buffer_entries_ = 0;
+  uint32_t multishot_limit_ = 0;  // bytes after which a multishot receive ends; 0: the kernel has no such limit
+  bool limits_multishot_ = false;
   uint64_t in_flight_ = 0;  // queued or with the kernel, final completion not reaped
   uint64_t now_ns_ = monotonic_ns();
   bool overflowed_ = false;
@@ -146,8 +149,27 @@ void KernelRing::receive_multishot(int socket, bool expect_empty, uint64_t user_
   io_uring_prep_recv_multishot(entry, socket, nullptr, 0, 0);
   io_uring_sqe_set_flags(entry, IOSQE_BUFFER_SELECT);
   entry->buf_group = buffer_group;
+  entry->optlen = multishot_limit_;
   if (expect_empty) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
   io_uring_sqe_set_data64(entry, user_data);
+}
+
+// Linux 6.17 can end a multishot receive after so many bytes in all; before, one pass reads 32 buffers at a time of a
+// sender that has much to say, whatever its receiver can use. Older kernels refuse the field, which is what is tried.
+bool KernelRing::can_limit_multishot() {
+  constexpr uint64_t mark = ~uint64_t{0};
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
+  Fd ours(ends[0]), theirs(ends[1]);
+  multishot_limit_ = 1;
+  receive_multishot(ours.get(), true, mark);
+  multishot_limit_ = 0;
+  theirs.reset();  // its end completes what was accepted
+  for (;;) {
+    for (const Completion& completion : wait(UINT64_MAX)) {
+      if (completion.user_data == mark) return completion.result != -EINVAL;
+    }
+  }
 }
 
 void KernelRing::receive(int socket, std::span<char> bytes, bool expect_empty, uint64_t user_data) {
@@ -228,9 +250,11 @@ void KernelRing::set_up_buffers(uint16_t entries) {
   buffers_ = io_uring_setup_buf_ring(&ring_, entries, buffer_group, 0, &result);
   if (!buffers_) throw explain_refusal(-result);
   buffer_entries_ = entries;
+  limits_multishot_ = can_limit_multishot();
 }
 
 void KernelRing::provide_buffer(uint16_t buffer_id, std::span<char> bytes) {
+  if (limits_multishot_) multishot_limit_ = static_cast<uint32_t>(bytes.size());
   const int mask = io_uring_buf_ring_mask(buffer_entries_);
   io_uring_buf_ring_add(buffers_, bytes.data(), static_cast<uint32_t>(bytes.size()), buffer_id, mask, 0);
   io_uring_buf_ring_advance(buffers_, 1);

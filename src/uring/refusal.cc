@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 namespace ringmaster::uring {
 
@@ -17,7 +18,10 @@ int read_seccomp_mode() {
   std::ifstream status("/proc/self/status");
   std::string line;
   while (std::getline(status, line)) {
-    if (line.starts_with("Seccomp:")) return std::atoi(line.c_str() + strlen("Seccomp:"));
+    std::istringstream words(line);
+    std::string name;
+    int mode = 0;
+    if (words >> name >> mode && name == "Seccomp:") return mode;
   }
   return 0;
 }

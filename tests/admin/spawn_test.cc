@@ -32,8 +32,21 @@ Ending wait_for(const Child& child) {
   return reap(child);
 }
 
-// A shell that waits for its input to end would end at once: /dev/null. It sleeps until it is killed.
-Result<Child> sleeper() { return spawn("/bin/sleep", {"sleep", "1000"}, {}); }
+// The kernel lets us go on in the middle of the child's exec: its environment is there when that is over.
+std::string environment_of(const Child& child) {
+  std::string environment;
+  for (int i = 0; i < 5000 && environment.empty(); ++i) {
+    environment = contents("/proc/" + std::to_string(child.pid) + "/environ");
+    if (environment.empty()) ::poll(nullptr, 0, 1);
+  }
+  return environment;
+}
+
+Result<Child> sleeper() {
+  Result<Child> child = spawn("/bin/sleep", {"sleep", "1000"}, {});
+  if (child) environment_of(*child);
+  return child;
+}
 
 TEST(Spawn, SaysHowAChildEnded) {
   const auto three = spawn("/bin/sh", {"sh", "-c", "exit 3"}, {});
@@ -63,7 +76,7 @@ TEST(Spawn, SetsTheEnvironmentAndKeepsTheRest) {
   const auto child = spawn("/bin/sleep", {"sleep", "1000"}, {{"PORT", "4711"}, {"SERVER_ID", "S 1"}});
   ::unsetenv("PORT");
   ASSERT_TRUE(child);
-  const std::string environment = '\0' + contents("/proc/" + std::to_string(child->pid) + "/environ");
+  const std::string environment = '\0' + environment_of(*child);
   signal_group(*child, SIGKILL);
   wait_for(*child);
   using namespace std::string_literals;

@@ -13,7 +13,7 @@
 namespace ringmaster {
 namespace {
 
-// --- addresses ---------------------------------------------------------------------------------------------------------
+// --- addresses ------------------------------------------------------------------------------------------------------
 
 TEST(SocketAddress, ReadsWhatItPrints) {
   for (const std::string text : {"127.0.0.1:5000", "0.0.0.0:0", "[::1]:80", "[2001:db8::1]:65535", "unix:/run/x.sock",
@@ -48,7 +48,7 @@ TEST(SocketAddress, GivesAMappedClientItsIpv4Name) {
   EXPECT_EQ(SocketAddress::parse("unix:/x")->ip_text(), "");
 }
 
-// --- slabs -------------------------------------------------------------------------------------------------------------
+// --- slabs ----------------------------------------------------------------------------------------------------------
 
 struct Counted {
   Counted(uint32_t index_, uint32_t generation_, int& live_) : index(index_), generation(generation_), live(live_) {
@@ -91,7 +91,7 @@ TEST(Slab, GrowsWithoutMovingAndDestroysWhatIsLeft) {
   EXPECT_EQ(live, 0);
 }
 
-// --- lists -------------------------------------------------------------------------------------------------------------
+// --- lists ----------------------------------------------------------------------------------------------------------
 
 struct Item : Link<struct ATag>, Link<struct BTag> {
   int value = 0;
@@ -131,7 +131,7 @@ TEST(ListDeathTest, RefusesAnItemThatIsLinkedAlready) {
   list.pop_front();
 }
 
-// --- errors and descriptors ----------------------------------------------------------------------------------------------
+// --- errors and descriptors -----------------------------------------------------------------------------------------
 
 TEST(Error, SaysWhatWasBeingDone) {
   EXPECT_EQ(to_string(Error::from_errno(ECONNREFUSED, "connect")), "connect: Connection refused");

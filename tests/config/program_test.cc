@@ -53,8 +53,8 @@ TEST(Program, TellsHowItIsUsed) {
 }
 
 TEST(Program, PrintsItsPages) {
-  EXPECT_EQ(start("--manual-markdown").text, config::source_file("docs/SETTINGS.md"));
-  EXPECT_EQ(start("--example").text, config::source_file("ringmaster.toml"));
+  EXPECT_TRUE(start("--manual-markdown").text == config::source_file("docs/SETTINGS.md"));
+  EXPECT_TRUE(start("--example").text == config::source_file("ringmaster.toml"));
   EXPECT_THAT(start("--manual").text, StartsWith(".TH RINGMASTER 1"));
 }
 

@@ -10,11 +10,11 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Example, IsTheCommittedOne) {
-  EXPECT_EQ(source_file("ringmaster.toml"), example_toml()) << "renew it: ringmaster --example > ringmaster.toml";
+  EXPECT_TRUE(source_file("ringmaster.toml") == example_toml()) << "renew it: ringmaster --example > ringmaster.toml";
 }
 
 TEST(SettingsPage, IsTheCommittedOne) {
-  EXPECT_EQ(source_file("docs/SETTINGS.md"), manual_markdown())
+  EXPECT_TRUE(source_file("docs/SETTINGS.md") == manual_markdown())
       << "renew it: ringmaster --manual-markdown > docs/SETTINGS.md";
 }
 

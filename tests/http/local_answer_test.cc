@@ -49,7 +49,9 @@ TEST(LocalAnswer, SaysWhatTheConnectionDoesAndWhenToComeBack) {
 TEST(LocalAnswer, EscapesEveryByteAndFitsTheRoomThatIsPromised) {
   std::string message;
   for (int c = 0; c < 256; ++c) message += static_cast<char>(c);
-  message += "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x8E\xA9 \xC0\xAF \xED\xA0\x80 \xF4\x90\x80\x80 \xE0\x9F\x80 \xF0\x8F\x80\x80 \xE2\x82";
+  message +=
+      "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x8E\xA9 \xC0\xAF \xED\xA0\x80 \xF4\x90\x80\x80 \xE0\x9F\x80 \xF0\x8F\x80\x80 "
+      "\xE2\x82";
   const std::string answer = local_answer({.status = 503, .cause = "replica_response_timeout", .message = message,
                                            .keep_alive = false, .retry_after_s = 4294967295,
                                            .date = "Sun, 06 Nov 1994 08:49:37 GMT"});

@@ -18,6 +18,7 @@ Conversation::Conversation() : world_(GetParam()()) {
 void Conversation::start(std::vector<SocketAddress> replicas) {
   control_ = std::make_unique<Control>(1);
   proxy_settings_ = std::make_unique<ProxySettings>(settings, 1);
+  proxy_settings_->date = date;
   if (replicas.empty()) replicas.push_back(server());
   publish(std::move(replicas));
   std::vector<Fd> listeners;

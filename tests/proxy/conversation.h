@@ -25,6 +25,7 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   ~Conversation() override;
 
   config::Settings settings;   // change them before start()
+  bool date = false;           // the proxy adds a Date where the replica gives none
 
   // The proxy begins to serve; its replicas are at these addresses, named S1, S2, … . None named: one at server().
   void start(std::vector<SocketAddress> replicas = {});

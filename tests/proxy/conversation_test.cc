@@ -12,7 +12,7 @@ std::string ok(std::string_view body, std::string_view fields = "") {
          std::string(body);
 }
 
-// --- plain exchanges ---------------------------------------------------------------------------------------------------
+// --- plain exchanges ------------------------------------------------------------------------------------------------
 
 TEST_P(Conversation, RebuildsTheHeadsBothWaysAndKeepsBothConnections) {
   start();
@@ -148,7 +148,22 @@ TEST_P(Conversation, ForgetsAnIdleUpstreamConnectionThatTheReplicaCloses) {
   EXPECT_EQ(meters().retries.value(), 0u);
 }
 
-// --- bodies ------------------------------------------------------------------------------------------------------------
+TEST_P(Conversation, AddsADateWhereTheReplicaGivesNone) {
+  date = true;
+  start();
+  Peer& c = client();
+  c.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for(upstream(), "\r\n\r\n");
+  upstream().write("HTTP/1.1 204 No Content\r\n\r\n");
+  wait_for(c, "\r\nDate: ");
+  wait_for(c, " GMT\r\n");
+  c.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for(upstream(), "\r\n\r\n");
+  upstream().write("HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
+  wait_for(c, "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
+}
+
+// --- bodies ---------------------------------------------------------------------------------------------------------
 
 TEST_P(Conversation, StreamsABodyByLengthBothWays) {
   start();
@@ -208,8 +223,8 @@ TEST_P(Conversation, GivesAnHttp10ClientABareBodyAndAnEnd) {
 }
 
 // One pass of a multishot receive reads 32 times at most (the kernel's MULTISHOT_MAX_RETRY); no second pass begins
-// while its arrivals wait.
-constexpr uint32_t leased_max = 34;
+// while its arrivals wait; some more come before the cancel takes hold.
+constexpr uint32_t leased_max = 32 + 8;
 
 TEST_P(Conversation, StopsReadingFromTheReplicaWhileTheClientDoesNotRead) {
   start();
@@ -242,7 +257,7 @@ TEST_P(Conversation, StopsReadingFromTheClientWhileTheReplicaDoesNotRead) {
   expect(c, ok("thanks"));
 }
 
-// --- 1xx and upgrades --------------------------------------------------------------------------------------------------
+// --- 1xx and upgrades -----------------------------------------------------------------------------------------------
 
 TEST_P(Conversation, AnswersExpectContinueItselfAndDoesNotPassItOn) {
   start();
@@ -324,7 +339,7 @@ TEST_P(Conversation, RefusesASwitchThatNobodyAskedFor) {
   EXPECT_EQ(refusals(http::Cause::response_unasked_upgrade), 1u);
 }
 
-// --- refusals ----------------------------------------------------------------------------------------------------------
+// --- refusals -------------------------------------------------------------------------------------------------------
 
 struct Refused {
   std::string_view bytes;
@@ -389,7 +404,7 @@ TEST_P(Conversation, BreaksOffTheReplicasRequestWhenAChunkIsMalformed) {
   EXPECT_EQ(refusals(http::Cause::chunk_malformed), 1u);
 }
 
-// --- the replica fails -------------------------------------------------------------------------------------------------
+// --- the replica fails ----------------------------------------------------------------------------------------------
 
 TEST_P(Conversation, TriesTheNextReplicaWhenOneRefuses) {
   start({refusing(), server(), refusing()});
@@ -499,7 +514,7 @@ TEST_P(Conversation, PassesAnEarlyAnswerOnAndReusesNeitherConnection) {
   expect_end(upstream());
 }
 
-// --- time --------------------------------------------------------------------------------------------------------------
+// --- time -----------------------------------------------------------------------------------------------------------
 
 TEST_P(Conversation, GivesUpOnAClientThatDoesNotFinishItsHead) {
   settings.timeouts.request_header = 50ms;
@@ -550,7 +565,7 @@ TEST_P(Conversation, ClosesIdleConnectionsAfterKeepAlive) {
   expect_end(upstream());
 }
 
-// --- tables and endings ------------------------------------------------------------------------------------------------
+// --- tables and endings ---------------------------------------------------------------------------------------------
 
 TEST_P(Conversation, LetsADepartedReplicaFinishAndThenReleasesIt) {
   start();

@@ -16,7 +16,7 @@ std::string ok(std::string_view body) {
   return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
-// --- after a refusal, and after an end ---------------------------------------------------------------------------------
+// --- after a refusal, and after an end ------------------------------------------------------------------------------
 
 TEST_P(Edge, NeverReadsTheRestOfARefusedBodyAsARequest) {
   settings.limits.body_bytes = 10;
@@ -32,6 +32,18 @@ TEST_P(Edge, NeverReadsTheRestOfARefusedBodyAsARequest) {
   expect_end(c);
   EXPECT_EQ(upstream_connections(), 0u);
   EXPECT_EQ(meters().requests.value(), 1u);
+}
+
+TEST_P(Edge, RefusesAMalformedHeadRequestWithoutABody) {
+  start();
+  for (const std::string_view head : {"HEAD / HTTP/1.1\r\n\r\n", "\r\nHEAD / HTTP/2.0\r\n\r\n"}) {
+    Peer& c = client();
+    c.write(head);
+    wait_for(c, "Content-Length: ");
+    wait_for(c, "\r\n\r\n");
+    expect_end(c);
+    c.end();
+  }
 }
 
 TEST_P(Edge, GivesAnHttp10ClientAnAnswerThatEndsWithTheReplicasConnection) {
@@ -87,7 +99,7 @@ TEST_P(Edge, AnswersEveryPipelinedRequestOfAClientThatHasEndedItsSide) {
   expect_end(c);
 }
 
-// --- a cut answer is seen to be cut ------------------------------------------------------------------------------------
+// --- a cut answer is seen to be cut ---------------------------------------------------------------------------------
 
 // An answer that only the end of the connection delimits may not end in an orderly way before it is whole.
 TEST_P(Edge, ResetsAnHttp10ClientWhenTheWorkerEndsInItsAnswer) {
@@ -115,7 +127,7 @@ TEST_P(Edge, CutsTheAnswerOfARequestThatTurnsOutMalformed) {
   EXPECT_EQ(refusals(http::Cause::chunk_malformed), 1u);
 }
 
-// --- upgrades ----------------------------------------------------------------------------------------------------------
+// --- upgrades -------------------------------------------------------------------------------------------------------
 
 TEST_P(Edge, RefusesASwitchToAnotherProtocolThanTheOneAskedFor) {
   start();
@@ -128,7 +140,7 @@ TEST_P(Edge, RefusesASwitchToAnotherProtocolThanTheOneAskedFor) {
   EXPECT_EQ(meters().tunnels.value(), 0u);
 }
 
-// --- who is late -------------------------------------------------------------------------------------------------------
+// --- who is late ----------------------------------------------------------------------------------------------------
 
 // The replica reads slowly. That is not the client's fault, whose head has its time limit behind it.
 TEST_P(Edge, DoesNotBlameTheClientForAReplicaThatReadsSlowly) {
@@ -185,7 +197,7 @@ TEST_P(Edge, PassesAWholeAnswerOnThatAResetFollows) {
   wait_for(c, "\r\n\r\nwhole");
 }
 
-// --- heads ---------------------------------------------------------------------------------------------------------------
+// --- heads ----------------------------------------------------------------------------------------------------------
 
 TEST_P(Edge, NamesTheReplicaItselfWhereAnHttp10RequestHasNoHost) {
   start();
@@ -198,7 +210,8 @@ TEST_P(Edge, NamesTheReplicaItselfWhereAnHttp10RequestHasNoHost) {
 TEST_P(Edge, AnswersAsTheLastRecipientWhereMaxForwardsIsUsedUp) {
   start();
   Peer& c = client();
-  c.write("OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\nTRACE / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n");
+  c.write(
+      "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\nTRACE / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n");
   const std::string allow = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nContent-Length: 0\r\n\r\n";
   expect(c, "HTTP/1.1 200 OK\r\n" + allow + "HTTP/1.1 405 Method Not Allowed\r\n" + allow);
   EXPECT_EQ(upstream_connections(), 0u);
@@ -206,7 +219,7 @@ TEST_P(Edge, AnswersAsTheLastRecipientWhereMaxForwardsIsUsedUp) {
   expect(upstream(), forwarded("OPTIONS * HTTP/1.1", "Max-Forwards: 0\r\n"));
 }
 
-// --- in one loop -------------------------------------------------------------------------------------------------------
+// --- in one loop ----------------------------------------------------------------------------------------------------
 
 // Both arrive while the worker looks at neither: only the fake network makes sure of that.
 class EdgeInOneLoop : public Conversation {};

@@ -49,9 +49,9 @@ class HostileReplica {
   bool busy_ = false;         // an answer is under way: nothing may come meanwhile
   bool over_ = false;         // says nothing more
   bool early_judged_ = false; // whether this request is answered early has been thrown
+  bool answered_early_ = false;
   bool deaf_ = false;         // has answered early, or switched: what comes is not read as requests
   Expected* tunnel_ = nullptr;
-  size_t tunnel_end_of_head_ = 0;
   const Traffic* tunnel_traffic_ = nullptr;
 };
 

@@ -3,12 +3,13 @@
 //   - what a replica receives on each connection is a sequence of well-formed requests, each of which a client sent and
 //     the proxy counted; only the last may be cut;
 //   - a request that is not idempotent reaches replicas once, in whole or in part;
-//   - the answers that a client receives are, in order, those to its own requests, or the proxy's own refusals, and what
+//   - the answers that a client receives are, in order, those to its own requests, or the proxy's own refusals, and
+//   what
 //     was cut on the way looks cut;
 //   - nothing is left behind.
 //
-// Where nobody misbehaves, every request gets its answer. RINGMASTER_FAKE_SEED runs one seed; RINGMASTER_SMUGGLING_SEEDS
-// says how many run.
+// Where nobody misbehaves, every request gets its answer. RINGMASTER_FAKE_SEED runs one seed;
+// RINGMASTER_SMUGGLING_SEEDS says how many run.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ using fake::FakePeer;
 
 constexpr uint64_t ms = 1'000'000;
 
-// --- a client ----------------------------------------------------------------------------------------------------------
+// --- a client -------------------------------------------------------------------------------------------------------
 
 class Client {
  public:
@@ -39,8 +40,9 @@ class Client {
     stage.ring.after(stage.dice.below(50) * ms, [this, listener] {
       peer_ = &stage_.ring.connect_client(listener, *SocketAddress::parse(ip_ + ":40000"));
       if (!polite_ && stage_.dice.percent(10)) pause();
-      goes_on_until_ = polite_ || stage_.dice.percent(70) ? traffic_.bytes.size()
-                                                          : stage_.dice.below(static_cast<uint32_t>(traffic_.bytes.size()));
+      goes_on_until_ = polite_ || stage_.dice.percent(70)
+                           ? traffic_.bytes.size()
+                           : stage_.dice.below(static_cast<uint32_t>(traffic_.bytes.size()));
       piece_ = stage_.dice.one_of<uint32_t>({1, 20, 300, 20'000, 1'000'000});
       if (piece_ == 1 && traffic_.bytes.size() > 3000) piece_ = 500;
       write_on();
@@ -98,7 +100,8 @@ void Client::check_echo(const Message& answer, const Expected& expected, bool wh
   const std::string begin = request.first + " " + expected.target + " ";
   const std::string echo = answer.field("X-Echo");
   const std::string hash = fmt::format("{:016x}", hash_of(request.body));
-  const bool right = (echo == begin + hash || echo == begin + "early") && answer.field("X-Echo-Id") == request.field("X-Id");
+  const std::string id = has_connection_option(request, "X-Id") ? "" : request.field("X-Id");
+  const bool right = (echo == begin + hash || echo == begin + "early") && answer.field("X-Echo-Id") == id;
   if (!right) stage_.complain(ip_ + " got an answer to another request: " + echo + " instead of " + begin + hash);
   const bool bodiless = request.first == "HEAD" || answer.second == "204" || answer.second == "304";
   if (!whole || bodiless) return;
@@ -110,7 +113,7 @@ void Client::check_echo(const Message& answer, const Expected& expected, bool wh
 void Client::check() {
   if (!peer_) return;
   const std::string_view received = peer_->received();
-  const bool orderly = peer_->ended() && !peer_->was_reset();
+  const bool orderly = peer_->ended();  // a reset may have followed, when the client went on sending
   size_t at = 0, answered = 0;
   bool closing = false;
   while (at < received.size()) {
@@ -118,7 +121,8 @@ void Client::check() {
     if (closing) return stage_.complain(ip_ + " got bytes behind the last answer: " + std::string(rest));
     const Expected* expected = answered < traffic_.requests.size() ? &traffic_.requests[answered] : nullptr;
     const ReadResult read = read_answer(rest, expected ? expected->message.first : "GET", orderly);
-    if (read.reading == Reading::malformed) return stage_.complain(ip_ + " got a malformed answer (" + read.why + "): " + std::string(rest));
+    if (read.reading == Reading::malformed)
+      return stage_.complain(ip_ + " got a malformed answer (" + read.why + "): " + std::string(rest));
     const Message& answer = read.message;
     const bool local = answer.count("X-Echo") == 0;
     if (answer.head_complete && answer.second[0] != '1' && !local) {
@@ -128,7 +132,8 @@ void Client::check() {
     if (read.reading == Reading::more) break;
     at += read.bytes;
     if (answer.second == "101") {
-      if (!expected || !expected->tunnel.starts_with(received.substr(at))) stage_.complain(ip_ + " got the wrong tunnel");
+      if (!expected || !expected->tunnel.starts_with(received.substr(at)))
+        stage_.complain(ip_ + " got the wrong tunnel");
       ++answered;
       break;
     }
@@ -137,21 +142,25 @@ void Client::check() {
       if (!asked && answer.second != "100") stage_.complain(ip_ + " got an interim answer that it cannot know");
       continue;
     }
-    if (local && (answer.second < "400" || (expected && expected->message.first != "HEAD" && answer.body.find("\"status\":\"failure\"") == std::string::npos))) {
+    if (local && (answer.second < "400" || (expected && expected->message.first != "HEAD" &&
+                                            answer.body.find("\"status\":\"failure\"") == std::string::npos))) {
       stage_.complain(ip_ + " got an answer of nobody: " + std::string(rest));
     }
     if (!expected && answer.field("Connection") != "close") stage_.complain(ip_ + " got two answers to one request");
     closing = answer.field("Connection") == "close";
+    // Who has not said its whole method may be told more than an answer to HEAD can say.
+    if (local && closing && expected && expected->message.first == "HEAD") break;
     ++answered;
     if (polite_ && local && expected) stage_.complain(ip_ + " did not deserve: " + std::string(rest.substr(0, 300)));
   }
   if (polite_ && answered < traffic_.requests.size()) {
     stage_.complain(fmt::format("{} got {} answers to {} requests", ip_, answered, traffic_.requests.size()));
   }
-  if (polite_ && at < received.size() && answered < traffic_.requests.size()) stage_.complain(ip_ + " got a cut answer");
+  if (polite_ && at < received.size() && answered < traffic_.requests.size())
+    stage_.complain(ip_ + " got a cut answer");
 }
 
-// --- a world -----------------------------------------------------------------------------------------------------------
+// --- a world --------------------------------------------------------------------------------------------------------
 
 class Play {
  public:
@@ -191,7 +200,8 @@ Play::Play(uint64_t seed)
     const TrafficPlan plan{.requests = dice_.between(1, 8),
                            .may_be_malformed = !stage_.polite && dice_.percent(60),
                            .may_upgrade_early = true};
-    clients_.push_back(std::make_unique<Client>(stage_, listener, fmt::format("127.0.0.{}", i + 1), plan, stage_.polite));
+    clients_.push_back(
+        std::make_unique<Client>(stage_, listener, fmt::format("127.0.0.{}", i + 1), plan, stage_.polite));
   }
 }
 
@@ -203,6 +213,7 @@ void Play::choose_settings() {
   settings_.limits.request_line_bytes = 8192;
   settings_.limits.header_bytes = 32768;
   settings_.limits.header_count = 128;
+  settings_.limits.pipeline_depth = dice_.between(1, 32);
   settings_.limits.connections = stage_.polite ? 100 : dice_.between(3, 100);
   settings_.limits.connections_per_replica = stage_.polite || dice_.percent(80) ? 0 : dice_.between(1, 3);
   if (!stage_.polite && dice_.percent(20)) settings_.limits.body_bytes = dice_.between(1, 2000);
@@ -226,7 +237,9 @@ void Play::publish() {
     if (kind == 0) ring_.refuse(address);
     else if (kind == 1) ring_.never_answer(address);
     else if (kind == 2) ring_.time_out(address);
-    else ring_.serve(address, [this](FakePeer& peer) { replicas_.push_back(std::make_unique<HostileReplica>(stage_, peer)); });
+    else
+      ring_.serve(address,
+                  [this](FakePeer& peer) { replicas_.push_back(std::make_unique<HostileReplica>(stage_, peer)); });
     ASSERT_TRUE(builder.join(name, 1));
     builder.set_ready(name, true);
     upstreams_.push_back(std::make_shared<Upstream>(upstreams_.size() + 1, name, address, 1));
@@ -238,12 +251,14 @@ void Play::publish() {
 
 std::string Play::run() {
   const WorkerMeters& meters = control_.meters(0);
-  const uint64_t drain_at_ns = !stage_.polite && dice_.percent(20) ? ring_.now_ns() + dice_.below(300) * ms : UINT64_MAX;
+  const uint64_t drain_at_ns =
+      !stage_.polite && dice_.percent(20) ? ring_.now_ns() + dice_.below(300) * ms : UINT64_MAX;
   const uint64_t publish_at_ns = dice_.percent(20) ? ring_.now_ns() + dice_.below(300) * ms : UINT64_MAX;
-  const uint64_t latest_ns = ring_.now_ns() + 120'000 * ms;
+  const uint64_t begun_ns = ring_.now_ns();
+  const uint64_t latest_ns = begun_ns + 120'000 * ms;
   bool published = false, serving = true;
   // A peer that reads nothing for ever keeps nothing alive for ever: the clients' side ends by the proxy's own timers.
-  while (ring_.now_ns() < 1'000 * ms + 100 * ms || meters.client_connections.value() > 0) {
+  while (ring_.now_ns() < begun_ns + 300 * ms || meters.client_connections.value() > 0) {
     if (ring_.now_ns() > latest_ns) {
       stage_.complain(fmt::format("{} connections and {} exchanges never end", meters.client_connections.value(),
                                   meters.exchanges.value()));
@@ -262,6 +277,11 @@ std::string Play::run() {
   if (serving) std::_Exit(1);  // its destructor would only say the same in more words
   worker_.reset();
   std::string text;
+  if (!stage_.complaints.empty()) {
+    text = fmt::format(" ({} accepted, {} requests, {} retries, {} connects, until {} ms)",
+                       meters.connections_accepted.value(), meters.requests.value(), meters.retries.value(),
+                       meters.upstream_connects.value(), ring_.now_ns() / ms);
+  }
   for (const std::string& complaint : stage_.complaints) text += "\n  " + testing::PrintToString(complaint);
   return text;
 }
@@ -296,7 +316,7 @@ void Play::check() {
   hold("attempts", attempts, meters.requests.value() + meters.retries.value());
 }
 
-// --- the property ------------------------------------------------------------------------------------------------------
+// --- the property ---------------------------------------------------------------------------------------------------
 
 char replay_line[64];
 
@@ -313,7 +333,8 @@ TEST(Smuggling, NeverHappensWhateverClientsAndReplicasDo) {
   const char* const count = std::getenv("RINGMASTER_SMUGGLING_SEEDS");
   int failed = 0;
   for (const uint64_t seed : fake::seeds(count ? std::strtoull(count, nullptr, 10) : 300)) {
-    snprintf(replay_line, sizeof replay_line, "replay with RINGMASTER_FAKE_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    snprintf(replay_line, sizeof replay_line, "replay with RINGMASTER_FAKE_SEED=%llu\n",
+             static_cast<unsigned long long>(seed));
     const std::string complaints = Play(seed).run();
     if (complaints.empty()) continue;
     ADD_FAILURE() << "RINGMASTER_FAKE_SEED=" << seed << complaints;

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::string_literals;
 
-// --- valid requests ----------------------------------------------------------------------------------------------------
+// --- valid requests -------------------------------------------------------------------------------------------------
 
 std::string any_case(Dice& dice, std::string name) {
   const uint32_t style = dice.below(4);
@@ -27,7 +27,8 @@ std::string any_case(Dice& dice, std::string name) {
 std::string field(Dice& dice, const std::string& name, const std::string& value, bool framing = false) {
   const std::string before = framing ? dice.one_of<std::string>({" ", "", "   "})
                                      : dice.one_of<std::string>({" ", "", "\t", "  \t "});
-  const std::string behind = framing ? dice.one_of<std::string>({"", "", " "}) : dice.one_of<std::string>({"", "", " \t"});
+  const std::string behind =
+      framing ? dice.one_of<std::string>({"", "", " "}) : dice.one_of<std::string>({"", "", " \t"});
   return any_case(dice, name) + ":" + before + value + behind + "\r\n";
 }
 
@@ -74,7 +75,8 @@ struct Kind {
 
 std::string valid_request(Dice& dice, const std::string& id, Kind& kind, const TrafficPlan& plan) {
   const std::string method =
-      kind.upgrade ? "GET" : dice.one_of<std::string>({"GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH"});
+      kind.upgrade ? "GET"
+                   : dice.one_of<std::string>({"GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH"});
   const bool old = !kind.upgrade && kind.last && dice.percent(40);
   const bool with_body = !kind.upgrade && (method[0] == 'P' || dice.percent(10));
   std::string target = "/r/" + id + "?request_id=" + id;
@@ -117,7 +119,7 @@ std::string valid_request(Dice& dice, const std::string& id, Kind& kind, const T
   return head + "\r\n" + body;
 }
 
-// --- others --------------------------------------------------------------------------------------------------------------
+// --- others ---------------------------------------------------------------------------------------------------------
 
 const std::vector<std::string>& dictionary() {
   static const std::vector<std::string> words = {
@@ -176,23 +178,7 @@ std::string ambiguous(Dice& dice, const std::string& id) {
                 });
 }
 
-// --- the meaning -------------------------------------------------------------------------------------------------------
-
-bool has_option(const Message& message, std::string_view option) {
-  for (const auto& [name, value] : message.fields) {
-    if (strcasecmp(name.c_str(), "Connection") != 0) continue;
-    size_t at = 0;
-    while (at <= value.size()) {
-      const size_t end = std::min(value.find(',', at), value.size());
-      std::string_view element = std::string_view(value).substr(at, end - at);
-      while (!element.empty() && isblank(element.front())) element.remove_prefix(1);
-      while (!element.empty() && isblank(element.back())) element.remove_suffix(1);
-      if (element.size() == option.size() && strncasecmp(element.data(), option.data(), option.size()) == 0) return true;
-      at = end + 1;
-    }
-  }
-  return false;
-}
+// --- the meaning ----------------------------------------------------------------------------------------------------
 
 std::string origin_form(const Message& message) {
   const std::string& target = message.second;
@@ -213,6 +199,23 @@ bool is_idempotent(std::string_view method) {
 
 }  // namespace
 
+bool has_connection_option(const Message& message, std::string_view option) {
+  for (const auto& [name, value] : message.fields) {
+    if (strcasecmp(name.c_str(), "Connection") != 0) continue;
+    size_t at = 0;
+    while (at <= value.size()) {
+      const size_t end = std::min(value.find(',', at), value.size());
+      std::string_view element = std::string_view(value).substr(at, end - at);
+      while (!element.empty() && isblank(element.front())) element.remove_prefix(1);
+      while (!element.empty() && isblank(element.back())) element.remove_suffix(1);
+      if (element.size() == option.size() && strncasecmp(element.data(), option.data(), option.size()) == 0)
+        return true;
+      at = end + 1;
+    }
+  }
+  return false;
+}
+
 std::vector<Expected> read_traffic(std::string_view bytes) {
   std::vector<Expected> requests;
   size_t at = 0;
@@ -224,7 +227,8 @@ std::vector<Expected> read_traffic(std::string_view bytes) {
     expected.target = origin_form(expected.message);
     expected.idempotent = is_idempotent(expected.message.first);
     const bool old = expected.message.third == "HTTP/1.0";
-    const bool ends = has_option(expected.message, "close") || (old && !has_option(expected.message, "keep-alive"));
+    const bool ends = has_connection_option(expected.message, "close") ||
+                      (old && !has_connection_option(expected.message, "keep-alive"));
     requests.push_back(std::move(expected));
     if (read.reading != Reading::message || ends) return requests;
   }

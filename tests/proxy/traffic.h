@@ -55,6 +55,9 @@ Traffic make_traffic(Dice& dice, std::string_view client, const TrafficPlan& pla
 // What `bytes` contain, up to the first place that has no one meaning, or the request that ends the connection.
 std::vector<Expected> read_traffic(std::string_view bytes);
 
+// Does its Connection say so?
+bool has_connection_option(const Message& message, std::string_view option);
+
 uint64_t hash_of(std::string_view bytes);
 
 }  // namespace ringmaster::proxy

@@ -33,6 +33,7 @@ COLUMNS_MAX = 120
 LINES_MAX = 600
 LONG_FILES: dict[str, str] = {
     # path: why it may be longer (a list, a table, a switch over states)
+    "tests/proxy/conversation_test.cc": "a list of conversations, one behaviour each",
 }
 
 # --- calls that have a better replacement -----------------------------------------------------------------------------

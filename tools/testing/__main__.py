@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from . import builds, steps
-from .builds import ASAN, FUZZ, RELEASE, ROOT, SANITIZER_ENVIRONMENT, TSAN, Build, TestProgram
+from .builds import ASAN, FUZZ, RELEASE, ROOT, SANITIZER_ENVIRONMENT, TSAN, UNIT, Build, TestProgram
 from .tally import Part, Tally, count_gtest, count_junit, count_plain
 
 PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -62,13 +62,13 @@ def run_pytest(part: Part, build: Build, folder: str, *arguments: str, timeout: 
 
 
 def unit(part: Part):
-    run_programs(part, RELEASE, "unit")
+    run_programs(part, UNIT, "unit")
 
 
 def bench(part: Part):
     """Before the background builds: the end-to-end comparison refuses to measure beside other work."""
-    run_programs(part, RELEASE, "bench", at_once=1)
-    run_programs(part, RELEASE, "perf", at_once=1)
+    run_programs(part, UNIT, "bench", at_once=1)
+    run_programs(part, UNIT, "perf", at_once=1)
 
 
 def e2e(part: Part):
@@ -178,8 +178,6 @@ def main() -> int:
     tally = Tally()
     began = time.monotonic()
     try:
-        if any(name not in BACKGROUND and name != "tidy" for name in names):
-            RELEASE.make()  # each part that needs it counts a failure where this could not be done
         for name in [name for name in names if name in BEFORE_BUILDS]:
             run_part(tally, name)
         build_in_background([name for name in names if name in BACKGROUND])

@@ -63,7 +63,7 @@ class Build:
         return True
 
     def _differs(self) -> bool:
-        """tools/run may have configured the folder without the tests."""
+        """Somebody may have configured the folder in another way."""
         current = {option["name"]: option["value"] for option in self._introspect("--buildoptions")}
         return any(str(current.get(name)).lower() != value for name, value in self.options.items()
                    if name != "b_sanitize")
@@ -103,7 +103,11 @@ def compiler_cache():
     os.environ.setdefault("CCACHE_BASEDIR", str(ROOT))
 
 
-RELEASE = Build("build", GCC, {"buildtype": "release", "b_lto": "true", "tests": "true", "benchmarks": "true"})
+# What tools/run makes and users get. The unit tests have a folder of their own: linking each of them with link-time
+# optimisation would take longer than compiling everything once more without it.
+RELEASE = Build("build", GCC, {"buildtype": "release", "b_lto": "true", "werror": "true", "tests": "false",
+                               "benchmarks": "false"})
+UNIT = Build("build-unit", GCC, {"buildtype": "release", "tests": "true", "benchmarks": "true"})
 _SANITIZED = {"buildtype": "debugoptimized", "b_lundef": "false", "mimalloc": "disabled", "benchmarks": "false"}
 ASAN = Build("build-asan", CLANG, {**_SANITIZED, "b_sanitize": "address,undefined"}, nice=19)
 TSAN = Build("build-tsan", CLANG, {**_SANITIZED, "b_sanitize": "thread"}, nice=19)
