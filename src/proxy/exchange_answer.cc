@@ -310,9 +310,9 @@ void Exchange::pump_tunnel() noexcept {
   Stream& upstream = upstream_->stream();
   client_.expect_within(parts_.settings.tunnel_idle_ns);
   upstream_->expect_within(parts_.settings.tunnel_idle_ns);
-  const bool done =
-      pump_one_way(client, upstream, closed_to_upstream_) & pump_one_way(upstream, client, closed_to_client_);
-  if (done && !client.sending() && !upstream.sending()) leave();
+  const bool up_done = pump_one_way(client, upstream, closed_to_upstream_);
+  const bool down_done = pump_one_way(upstream, client, closed_to_client_);
+  if (up_done && down_done && !client.sending() && !upstream.sending()) leave();
 }
 
 // true: this direction has ended.

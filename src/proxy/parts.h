@@ -25,7 +25,7 @@ class Connection;
 class Exchange;
 class Router;
 class UpstreamConnection;
-struct HeadAssembly;
+class HeadAssembly;
 
 struct IdleTag;
 using IdleClients = List<Connection, IdleTag>;

@@ -1,5 +1,8 @@
 #include "uring/buffer_pool.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <new>
 
@@ -8,6 +11,14 @@
 namespace ringmaster::uring {
 
 namespace {
+
+// Most buffers only ever hold a small message: with huge pages the first byte of one would cost 2 MiB.
+void keep_small_pages(char* memory, size_t size) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + page - 1) & ~(page - 1);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(memory) + size) & ~(page - 1);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_NOHUGEPAGE);
+}
 
 constexpr size_t cache_line = 64;
 
@@ -93,6 +104,7 @@ bool BufferPool::add_provided(uint32_t count) noexcept {
   const size_t stride = footprint(settings_.provided_bytes);
   std::unique_ptr<char[]> memory(new (std::nothrow) char[stride * count]);
   if (!memory) return false;
+  keep_small_pages(memory.get(), stride * count);
   for (uint32_t i = 0; i < count; ++i) {
     const auto id = static_cast<uint16_t>(provided_.size());
     Buffer& buffer = provided_.emplace_back(
