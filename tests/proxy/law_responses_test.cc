@@ -48,7 +48,7 @@ class LawOfResponses : public Law {
   }
 };
 
-// --- refused -----------------------------------------------------------------------------------------------------------
+// --- refused --------------------------------------------------------------------------------------------------------
 
 struct Refused {
   const char* row;
@@ -130,7 +130,7 @@ TEST_P(LawOfResponses, RefusesWhatHasNoOneMeaningAndKeepsTheClient) {
   EXPECT_EQ(meters().answers_truncated.value(), 0u);
 }
 
-// --- passed on ---------------------------------------------------------------------------------------------------------
+// --- passed on ------------------------------------------------------------------------------------------------------
 
 struct Passed {
   const char* row;
@@ -156,7 +156,8 @@ const Passed passed_answers[] = {
     {"U10", "HEAD", OK "Transfer-Encoding: chunked\r\n\r\n", OK "\r\n", ""},
     {"U10", "HEAD", OK "Content-Length: 5\r\n\r\nhello", length_head(5), "", false},
     {"U10", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n", ""},
-    {"U10", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 204 No Content\r\n\r\n", "", false},
+    {"U10", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 204 No Content\r\n\r\n", "",
+     false},
     {"U10", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
      "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", ""},
     {"U10", "GET", "HTTP/1.1 304 Not Modified\r\n\r\nhello", "HTTP/1.1 304 Not Modified\r\n\r\n", "", false},
@@ -164,7 +165,8 @@ const Passed passed_answers[] = {
     {"U11", "GET", "HTTP/1.0 200 OK\r\n\r\n", chunked_head, "", false, Ending::end},
     {"U13", "GET", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", length_head(2), "hi", false},
     {"U15", "GET", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", ""},
-    {"U17", "GET", "HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", ""},
+    {"U17", "GET", "HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n",
+     ""},
     {"U18", "GET", chunked_head + "2\r\nhi\r\n0\r\nX-Admin: 1\r\nSet-Cookie: a\r\n\r\n", chunked_head, "hi"},
     {"U19", "GET", OK "Connection: X-Own\r\nx-own: 1\r\nX-Ours: 2\r\nKeep-Alive: 3\r\nContent-Length: 0\r\n\r\n",
      OK "X-Ours: 2\r\nContent-Length: 0\r\n\r\n", ""},
@@ -181,7 +183,8 @@ TEST_P(LawOfResponses, PassesOneSpellingOnAndReusesOnlyWhatIsBeyondDoubt) {
       Peer& up = ask(c, passed.method);
       say(up, arrival, passed.ending);
       ReadResult read;
-      run_until([&] { return (read = read_answer(unread(c), passed.method, false)).reading != Reading::more; }, "an answer");
+      run_until([&] { return (read = read_answer(unread(c), passed.method, false)).reading != Reading::more; },
+                "an answer");
       EXPECT_EQ(unread(c).substr(0, read.message.head_bytes), passed.head);
       EXPECT_EQ(read.message.body, passed.body);
       expect(c, unread(c).substr(0, read.bytes));
@@ -192,7 +195,7 @@ TEST_P(LawOfResponses, PassesOneSpellingOnAndReusesOnlyWhatIsBeyondDoubt) {
   EXPECT_EQ(meters().answers_truncated.value(), 0u);
 }
 
-// --- cut ---------------------------------------------------------------------------------------------------------------
+// --- cut ------------------------------------------------------------------------------------------------------------
 
 struct Cut {
   const char* row;
@@ -258,14 +261,15 @@ TEST_P(LawOfResponses, U14RefusesOrCutsAMalformedBody) {
   EXPECT_EQ(meters().answers_truncated.value() + refusals(Cause::response_malformed) > 0, true);
 }
 
-// --- in several steps --------------------------------------------------------------------------------------------------
+// --- in several steps -----------------------------------------------------------------------------------------------
 
 TEST_P(LawOfResponses, U8PassesHintsOnSwallowsContinueAndCountsThem) {
   start();
   Peer& c = client();
   Peer& up = ask(c);
-  up.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nConnection: X-Hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n" +
-           interim(6) + ok("page"));
+  up.write(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nConnection: X-Hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n" +
+      interim(6) + ok("page"));
   expect(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + interim(6) + ok("page"));
   Peer& again = ask(c);
   again.write(interim(8));
