@@ -241,11 +241,17 @@ void Exchange::cut_answer() noexcept {
 void Exchange::reply(uint16_t status, std::string_view cause, std::string_view message) noexcept {
   stage_ = Stage::replying;
   answer_keep_alive_ = client_may_stay();
-  uring::Lease lease = parts_.buffers.take_bulk();
-  if (!lease) return leave();
   const bool drop_in = parts_.settings.drop_in;
   const std::string_view prefix = drop_in && !message.starts_with("<Error>") ? "<Error> " : "";
   const std::string text = std::string(prefix) + std::string(message);
+  // No attempt is under way any more: the store that held the request holds the reply, where it fits.
+  uring::Lease lease;
+  std::span<char> out(inline_);
+  if (512 + 2 * text.size() > out.size()) {
+    lease = parts_.buffers.take_bulk();
+    if (!lease) return leave();
+    out = {lease.space(), lease.capacity()};
+  }
   const uint32_t size = http::write_local_answer({.status = status,
                                                   .cause = drop_in ? "" : cause,
                                                   .message = text,
@@ -254,13 +260,12 @@ void Exchange::reply(uint16_t status, std::string_view cause, std::string_view m
                                                   .client_minor = client_minor_,
                                                   .retry_after_s = status == 503 ? retry_after_s : 0,
                                                   .date = parts_.date()},
-                                                 {lease.space(), lease.capacity()});
+                                                 out);
   if (size == 0) return leave();
   parts_.meters.answers_by_class[status / 100].add();
-  const std::span<const char> bytes(lease.space(), size);
   answered_ = true;
   last_send_ = true;
-  send_to_client(std::move(lease), bytes);
+  send_to_client(std::move(lease), out.first(size));
 }
 
 void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept {
