@@ -265,7 +265,7 @@ bool Exchange::waits_for_body() const noexcept {
 bool Exchange::may_retry() noexcept {
   const bool safe = !api_ && !answer_began_ && !answered_ && replayable_ &&
                     attempts_ < parts_.settings.attempts_max && (idempotent_ || !handed_over_);
-  if (!safe) return false;
+  if (!safe || !(fresh_ || parts_.router->pick(slot_, tried_))) return false;  // nobody is left to ask
   const bool affordable = parts_.retry_budget.take();
   (affordable ? parts_.meters.retries : parts_.meters.retries_denied).add();
   return affordable;

@@ -57,7 +57,9 @@ Conversation::~Conversation() {
 
 void Conversation::turn() {
   world_->turn_peers();
-  if (!ended_) ended_ = !worker_->turn(world_->ring().now_ns() + 2'000'000);
+  const uint64_t latest_ns = world_->ring().now_ns() + 2'000'000;
+  if (!ended_) ended_ = !worker_->turn(latest_ns);
+  else world_->ring().wait(latest_ns);  // what it sent last still arrives
   if (Peer* newest = world_->served(); newest && newest != last_upstream_) {
     last_upstream_ = newest;
     ++upstream_connections_;
