@@ -48,6 +48,21 @@ void Stream::stop_multishot() noexcept {
   tools_.ring.cancel(receive_token_);
 }
 
+// The group was found empty. In a burst many streams meet it so within one loop, and most buffers are back when they
+// say so here: growing for each of them would end at the bound, so without real need it grows ten times a second at
+// most. false: every buffer is in use, and there may be no more.
+bool Stream::find_buffers() noexcept {
+  constexpr uint64_t pause_ns = 100'000'000;
+  uring::BufferPool& buffers = tools_.buffers;
+  const bool scarce = buffers.provided_leased() * 2 >= buffers.provided_total();
+  if (!scarce && tools_.ring.now_ns() - tools_.grown_ns < pause_ns) return true;
+  if (buffers.grow()) {
+    tools_.grown_ns = tools_.ring.now_ns();
+    return true;
+  }
+  return buffers.provided_leased() < buffers.provided_total();
+}
+
 Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
   uring::Lease lease;
   if (completion.buffer_id != uring::Completion::no_buffer) lease = tools_.buffers.adopt(completion.buffer_id);
@@ -73,11 +88,8 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
   if (completion.result == -ENOBUFS) {
     tools_.meters.receive_enobufs.add();
     expect_empty_ = false;
-    if (want_ == Want::small && !tools_.buffers.grow()) {
-      if (receiving_ == Receiving::off) receive_bulk();
-    } else {
-      arm();
-    }
+    if (want_ != Want::small || find_buffers()) arm();
+    else if (receiving_ == Receiving::off) receive_bulk();
     return Arrival::nothing;
   }
   if (completion.result == -ECANCELED) {

@@ -71,6 +71,7 @@ struct StreamTools {
   uring::BufferPool& buffers;
   PieceSlab& pieces;
   WorkerMeters& meters;
+  uint64_t grown_ns = 0;   // when the provided buffers last became more
 };
 
 enum class Want : uint8_t { nothing, small, bulk };
@@ -130,6 +131,7 @@ class Stream {
   void arm() noexcept;
   void receive_bulk() noexcept;
   void stop_multishot() noexcept;
+  bool find_buffers() noexcept;
   void enqueue(uring::Lease lease, uint32_t size) noexcept;
   bool enough() const noexcept { return queued_ >= queued_max_ || (filled_ && queued_ >= 2); }
 
