@@ -77,11 +77,36 @@ static_assert(TableKind::rendezvous < TableKind::maglev && TableKind::maglev < T
   if (settings_.kind != TableKind::ketama) {
     return modulo(assignment_hash(settings_.kind, number_of(key)), places_.slots);
   }
+  return slot_from(crc32(key));
+}
+
+// Ketama: the first point at or after the hash.
+uint32_t Table::slot_from(uint32_t hash) const noexcept {
   if (places_.points.empty()) return 0;
-  const uint32_t hash = crc32(key);
   uint32_t slot = first_point_[hash >> point_shift_];
   while (slot < places_.slots && places_.points[slot] < hash) ++slot;
   return slot == places_.slots ? 0 : slot;
+}
+
+uint64_t Table::hash_of(std::string_view key) const noexcept {
+  switch (settings_.kind) {
+    case TableKind::rendezvous:
+    case TableKind::maglev: return XXH3_64bits(key.data(), key.size());
+    case TableKind::ketama: return crc32(key);
+    case TableKind::md5: return md5_number(key);
+    default: return assignment_hash(settings_.kind, number_of(key));
+  }
+}
+
+uint32_t Table::position_of(std::string_view key) const noexcept {
+  const uint64_t hash = hash_of(key);
+  if (settings_.kind <= TableKind::maglev) return static_cast<uint32_t>(hash >> 32);
+  return settings_.kind == TableKind::ketama ? static_cast<uint32_t>(hash) : modulo(hash, places_.slots);
+}
+
+uint32_t Table::slot_at(uint32_t position) const noexcept {
+  if (settings_.kind <= TableKind::maglev) return static_cast<uint32_t>(uint64_t{position} * places_.slots >> 32);
+  return settings_.kind == TableKind::ketama ? slot_from(position) : modulo(position, places_.slots);
 }
 
 size_t Table::fallbacks(uint32_t slot, std::span<uint16_t> out) const noexcept {

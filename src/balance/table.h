@@ -73,6 +73,12 @@ class Table {
   //   ketama                       CRC-32 of the bytes; the first point at or after it
   // Neither allocates nor blocks.
   uint32_t slot_of(std::string_view key) const noexcept;
+  // The number that slot_of() reduces: XXH3, H, the MD5's last eight bytes, CRC-32. For people.
+  uint64_t hash_of(std::string_view key) const noexcept;
+  // Where a key lies, in a form that every table with the same settings understands, whatever its members:
+  // slot_at(position_of(key)) == slot_of(key). (A slot is not that, because ketama's are its members' points.)
+  uint32_t position_of(std::string_view key) const noexcept;
+  uint32_t slot_at(uint32_t position) const noexcept;
   // Index into members() of the owner; no_member where no member is ready.
   uint16_t owner(uint32_t slot) const noexcept { return places_.members[slot]; }
   // The distinct members after the owner, in the order in which they would inherit the slot. Returns how many were
@@ -82,6 +88,8 @@ class Table {
   std::span<const std::string> members() const noexcept { return members_; }  // the ready ones, in joining order
   std::span<const uint32_t> weights() const noexcept { return weights_; }     // of members()
   const TableSettings& settings() const noexcept { return settings_; }
+  // Ketama: ascending, slot s serves the hashes after point s - 1 up to point s; empty in the other kinds.
+  std::span<const uint32_t> points() const noexcept { return places_.points; }
   // Equal for tables that send every key to the same names in the same order, on every machine; the order of members()
   // does not count. Computed by the call from the whole table (0.3 ms for 65,536 slots, some milliseconds for ketama
   // with thousands of members): for people and tests, not for requests.
@@ -96,6 +104,7 @@ class Table {
  private:
   friend class Builder;
   uint32_t other_slot_of(std::string_view key) const noexcept;
+  uint32_t slot_from(uint32_t hash) const noexcept;
   void index_points();
 
   TableSettings settings_;
