@@ -94,6 +94,7 @@ std::span<const Api::Route> Api::native_routes() {
       {"POST", "/v1/replicas", &Api::post_replica, true},
       {"GET", replica_path, &Api::get_replica},
       {"DELETE", replica_path, &Api::delete_replica, true},
+      {"PATCH", replica_path, &Api::patch_replica, true},
       {"GET", "/v1/settings", &Api::get_settings},
       {"GET", "/v1/table", &Api::get_table},
       {"GET", "/metrics", &Api::get_metrics},
@@ -214,6 +215,16 @@ Task<Answer> Api::delete_replica(const Request& request) {
   const auto removed = co_await supervisor_.remove(std::move(one), drain);
   if (!removed) co_return fail(removed.error());
   co_return answer_with(200, leaving_json(removed->front()));
+}
+
+Task<Answer> Api::patch_replica(const Request& request) {
+  const auto order = read_weight_order(request.body);
+  if (!order) co_return fail(400, order.error());
+  const std::string name(request.path().substr(replica_path.size()));
+  const std::vector<NewReplica> wishes{NewReplica{name, order->weight}};
+  const Outcome<void> done = supervisor_.reweigh(wishes);
+  if (!done) co_return fail(done.error());
+  co_return answer_with(200, replica_json(supervisor_.registry(), *supervisor_.registry().find(name), monotonic_ns()));
 }
 
 Task<Answer> Api::get_settings(const Request&) { co_return answer_with(200, settings_json(settings_)); }

@@ -4,6 +4,7 @@
 //   GET /rep, POST /add, DELETE /rm, POST /rm      the assignment's, to the letter
 //   GET /v1/replicas, POST /v1/replicas            every replica with state and counters; one more
 //   GET, DELETE /v1/replicas/{name}[?drain=5s]     one of them; one less
+//   PATCH /v1/replicas/{name} {"weight": 2}        another weight; the new table is in force when it is answered
 //   GET /v1/settings, GET /v1/table, GET /metrics
 //   GET /healthz                                   this thread lives: 200
 //   GET /readyz                                    200 while a table with a ready replica is in force and we are not
@@ -57,6 +58,7 @@ class Api {
   async::Task<async::Answer> get_replica(const async::Request& request);
   async::Task<async::Answer> post_replica(const async::Request& request);
   async::Task<async::Answer> delete_replica(const async::Request& request);
+  async::Task<async::Answer> patch_replica(const async::Request& request);
   async::Task<async::Answer> get_settings(const async::Request& request);
   async::Task<async::Answer> get_table(const async::Request& request);
   async::Task<async::Answer> get_metrics(const async::Request& request);

@@ -38,6 +38,13 @@ std::expected<std::vector<std::string>, std::string> read_names(const Json& json
   return names;
 }
 
+std::expected<uint32_t, std::string> read_weight(const Json& value) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 || value.get<uint64_t>() > 65535) {
+    return std::unexpected("<Error> weight must be a whole number from 1 to 65535");
+  }
+  return value.get<uint32_t>();
+}
+
 }  // namespace
 
 std::expected<CountOrder, std::string> read_count_order(std::string_view body, std::string_view too_many_names) {
@@ -60,15 +67,27 @@ std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view bod
       if (!value.is_string()) return std::unexpected("<Error> name must be text");
       order.name = value.get<std::string>();
     } else if (key == "weight") {
-      if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 || value.get<uint64_t>() > 65535) {
-        return std::unexpected("<Error> weight must be a whole number from 1 to 65535");
-      }
-      order.weight = value.get<uint32_t>();
+      const auto weight = read_weight(value);
+      if (!weight) return std::unexpected(weight.error());
+      order.weight = *weight;
     } else {
       return std::unexpected(fmt::format("<Error> '{}' is not known here: name and weight are", key));
     }
   }
   return order;
+}
+
+std::expected<WeightOrder, std::string> read_weight_order(std::string_view body) {
+  const auto json = read_object(body);
+  if (!json) return std::unexpected(json.error());
+  for (const auto& [key, value] : json->items()) {
+    if (key != "weight") return std::unexpected(fmt::format("<Error> '{}' is not known here: weight is", key));
+  }
+  const auto given = json->find("weight");
+  if (given == json->end()) return std::unexpected("<Error> weight, a whole number from 1 to 65535, is missing");
+  const auto weight = read_weight(*given);
+  if (!weight) return std::unexpected(weight.error());
+  return WeightOrder{*weight};
 }
 
 }  // namespace ringmaster::admin

@@ -22,14 +22,20 @@ struct ReplicaOrder {
   uint32_t weight = 1;
 };
 
+// {"weight": 3}: another weight for the replica that the path names.
+struct WeightOrder {
+  uint32_t weight = 1;
+};
+
 inline constexpr std::string_view too_many_names_to_add =
     "<Error> Length of hostname list is more than newly added instances";
 inline constexpr std::string_view too_many_names_to_remove =
     "<Error> Length of hostname list is more than removable instances";
 
 // The error is the whole message for the client. Members that are not known are passed over by the first, and refused
-// by the second.
+// by the others.
 std::expected<CountOrder, std::string> read_count_order(std::string_view body, std::string_view too_many_names);
 std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view body);
+std::expected<WeightOrder, std::string> read_weight_order(std::string_view body);
 
 }  // namespace ringmaster::admin

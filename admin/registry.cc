@@ -120,6 +120,42 @@ Verdict Registry::remove(std::span<const std::string> names, const std::string& 
   return {};
 }
 
+Verdict Registry::reweigh(std::span<const NewReplica> wishes) {
+  for (size_t i = 0; i < wishes.size(); ++i) {
+    const NewReplica& wish = wishes[i];
+    const Replica* replica = find(wish.name);
+    if (!replica || replica->provisional) {
+      return std::unexpected(
+          fmt::format("there is no replica '{}'", std::string_view(wish.name).substr(0, name_bytes_max + 1)));
+    }
+    if (wish.weight < 1 || wish.weight > 65535) {
+      return std::unexpected(fmt::format("weight {} is not between 1 and 65535", wish.weight));
+    }
+    const auto same_name = [&](const NewReplica& other) { return other.name == wish.name; };
+    if (std::ranges::any_of(wishes.first(i), same_name)) {
+      return std::unexpected(fmt::format("'{}' is named twice", wish.name));
+    }
+  }
+  // One change succeeds or fails as a whole, and is frequent; several are tried on a copy, which costs megabytes.
+  std::optional<balance::Builder> copy;
+  if (wishes.size() > 1) copy = builder_.clone();
+  for (const NewReplica& wish : wishes) {
+    if ((copy ? *copy : builder_).set_weight(wish.name, wish.weight)) continue;
+    return std::unexpected(
+        fmt::format("the table has no room for '{}' with a weight of {}", wish.name, wish.weight));
+  }
+  if (copy) builder_ = std::move(*copy);
+  for (const NewReplica& wish : wishes) {
+    const auto place = std::ranges::find_if(replicas_, [&](const auto& one) { return one->name == wish.name; });
+    Replica& replica = **place;
+    if (replica.weight == wish.weight) continue;
+    log_info("replica {}: weight {} -> {}", replica.name, replica.weight, wish.weight);
+    replica.weight = wish.weight;
+    table_changed_ = table_changed_ || replica.in_table;
+  }
+  return {};
+}
+
 void Registry::leave(const std::string& name, const std::string& reason, std::optional<uint64_t> drain_ns,
                      uint64_t now_ns) {
   const auto place = std::ranges::find_if(replicas_, [&](const auto& replica) { return replica->name == name; });

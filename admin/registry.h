@@ -128,6 +128,9 @@ class Registry {
   // Refused: an unknown name, a name given twice.
   Verdict remove(std::span<const std::string> names, const std::string& reason, std::optional<uint64_t> drain_ns,
                  uint64_t now_ns);
+  // Gives members other weights, all of them or none; the table is due where one of them is in it. Refused: an unknown
+  // name, a name given twice, a weight outside 1..65535, weights that the table has no room for.
+  Verdict reweigh(std::span<const NewReplica> wishes);
   // Names that nobody has: `count` of them, none of them in `except`.
   std::vector<std::string> unused_names(size_t count, std::span<const std::string> except);
   // `count` replicas by chance, none of them in `except`; count <= members - except.
@@ -164,6 +167,8 @@ class Registry {
   std::vector<std::string> names() const;                 // not the provisional ones
   size_t members() const noexcept;                        // how many those are
   TotalsByWorker totals(const Replica& replica) const;
+  // The table's builder as it is now, to try a change without making it.
+  balance::Builder sketch() const { return builder_.clone(); }
   const RegistrySettings& settings() const noexcept { return settings_; }
 
  private:

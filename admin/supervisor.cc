@@ -239,6 +239,20 @@ Task<Outcome<Names>> Supervisor::remove(CountOrder order, std::optional<millisec
   co_return victims;
 }
 
+Outcome<void> Supervisor::reweigh(const std::vector<NewReplica>& wishes) {
+  if (ending_) return refuse(Refused::Kind::ending, "ringmaster is ending");
+  const auto unknown = [&](const NewReplica& wish) {
+    const Replica* replica = registry_.find(wish.name);
+    return !replica || replica->provisional;
+  };
+  const bool all_known = std::ranges::none_of(wishes, unknown);
+  if (const Verdict done = registry_.reweigh(wishes); !done) {
+    return refuse(all_known ? Refused::Kind::wrong : Refused::Kind::unknown, done.error());
+  }
+  settle_now();
+  return {};
+}
+
 // --- the end ---------------------------------------------------------------------------------------------------------
 
 void Supervisor::stop_healing() {

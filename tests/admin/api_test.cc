@@ -233,6 +233,49 @@ TEST_F(ApiTest, ReplicasAreAddedShownAndRemovedByName) {
   });
 }
 
+TEST_F(ApiTest, AWeightIsInForceWhenItIsAnswered) {
+  tell_api([this]() -> Task<void> {
+    const uint64_t epoch = control_.published()->epoch;
+    const ClientAnswer heavier = co_await change("PATCH", "/v1/replicas/Server1", R"({"weight":3})");
+    EXPECT_EQ(heavier.status, 200);
+    EXPECT_EQ(json::parse(heavier.body)["weight"], 3);
+    EXPECT_EQ(control_.published()->epoch, epoch + 1);
+    EXPECT_THAT(control_.published()->table.weights(), testing::ElementsAre(3, 1));
+    EXPECT_EQ((co_await change("PATCH", "/v1/replicas/Server1", R"({"weight":3})")).status, 200);
+    EXPECT_EQ(control_.published()->epoch, epoch + 1) << "nothing has changed";
+  });
+}
+
+TEST_F(ApiTest, AWrongWeightOrNameChangesNothing) {
+  struct Case {
+    const char *path, *body;
+    uint16_t status;
+    const char* message;
+  };
+  static constexpr Case cases[] = {
+      {"Server1", R"({"weight":0})", 400, "<Error> weight must be a whole number from 1 to 65535"},
+      {"Server1", R"({"weight":65536})", 400, "<Error> weight must be a whole number from 1 to 65535"},
+      {"Server1", R"({"weight":-1})", 400, "<Error> weight must be a whole number from 1 to 65535"},
+      {"Server1", R"({"weight":1.5})", 400, "<Error> weight must be a whole number from 1 to 65535"},
+      {"Server1", R"({"weight":"2"})", 400, "<Error> weight must be a whole number from 1 to 65535"},
+      {"Server1", "{}", 400, "<Error> weight, a whole number from 1 to 65535, is missing"},
+      {"Server1", R"({"weight":2,"name":"x"})", 400, "<Error> 'name' is not known here: weight is"},
+      {"Server1", "weight=2", 400, "<Error> The body is not JSON"},
+      {"Server9", R"({"weight":2})", 404, "<Error> there is no replica 'Server9'"},
+  };
+  tell_api([this]() -> Task<void> {
+    const uint64_t epoch = control_.published()->epoch;
+    for (const Case& one : cases) {
+      const ClientAnswer answer = co_await change("PATCH", std::string("/v1/replicas/") + one.path, one.body);
+      EXPECT_EQ(answer.status, one.status) << one.body;
+      EXPECT_EQ(json::parse(answer.body)["message"], one.message);
+    }
+    EXPECT_EQ(control_.published()->epoch, epoch);
+    supervisor_->stop_healing();
+    EXPECT_EQ((co_await change("PATCH", "/v1/replicas/Server1", R"({"weight":2})")).status, 503);
+  });
+}
+
 TEST_F(ApiTest, TheOthersAnswerInTheirForms) {
   tell_api([this]() -> Task<void> {
     EXPECT_EQ(json::parse((co_await get("/v1/settings")).body)["heartbeat"]["interval"], "40ms");

@@ -201,6 +201,26 @@ TEST_F(RegistryTest, RemovalIsAllOrNothing) {
   EXPECT_THAT(registry_.names(), ElementsAre("a", "b"));
 }
 
+TEST_F(RegistryTest, ReweighingIsAllOrNothingAndDueOnlyForWhoIsInTheTable) {
+  make_ready({"A", "B"});
+  ASSERT_TRUE(join({"C"}));
+  ASSERT_TRUE(join({"P"}, true));
+  EXPECT_THAT(table_members(), ElementsAre("A", "B"));
+  const auto reweigh = [&](std::vector<NewReplica> wishes) { return registry_.reweigh(wishes); };
+  EXPECT_THAT(reweigh({{"A", 2}, {"X", 2}}).error(), HasSubstr("there is no replica 'X'"));
+  EXPECT_THAT(reweigh({{"A", 2}, {"P", 2}}).error(), HasSubstr("there is no replica 'P'"));
+  EXPECT_THAT(reweigh({{"A", 2}, {"A", 3}}).error(), HasSubstr("named twice"));
+  EXPECT_THAT(reweigh({{"A", 2}, {"B", 0}}).error(), HasSubstr("weight 0"));
+  EXPECT_THAT(reweigh({{"A", 2}, {"B", 65536}}).error(), HasSubstr("weight 65536"));
+  EXPECT_EQ(registry_.find("A")->weight, 1U);
+  EXPECT_THAT(table_members(), ElementsAre("(unchanged)"));
+  ASSERT_TRUE(reweigh({{"C", 5}}));
+  ASSERT_TRUE(reweigh({{"A", 1}}));
+  EXPECT_THAT(table_members(), ElementsAre("(unchanged)"));
+  ASSERT_TRUE(reweigh({{"A", 2}, {"B", 7}}));
+  EXPECT_THAT(registry_.take_table()->table.weights(), ElementsAre(2, 7));
+}
+
 TEST_F(RegistryTest, JoiningIsAllOrNothingAndSaysWhatIsWrong) {
   make_ready({"a"});
   EXPECT_THAT(join({"b", "no good"}).error(), HasSubstr("'no good' is not a replica name"));
@@ -398,6 +418,20 @@ TEST_F(StaticReplicas, ThatAreDownFromTheStartAreFailing) {
   registry_.missed(ids[0], "connect: Connection refused", now_);
   EXPECT_EQ(state_of("a"), State::failing);
   EXPECT_EQ(registry_.next_ns(), UINT64_MAX);
+}
+
+TEST(AssignmentTable, RefusesWeightsThatItHasNoRoomFor) {
+  RegistrySettings settings;
+  settings.table = {.kind = balance::TableKind::assignment, .slots = 64};
+  Registry registry(settings, NameMaker(1));
+  const NewReplica two[] = {{"A", 1}, {"B", 1}};
+  ASSERT_TRUE(registry.join(two, false, second));
+  const NewReplica one[] = {{"A", 7}}, both[] = {{"A", 3}, {"B", 7}};
+  EXPECT_THAT(registry.reweigh(one).error(), HasSubstr("no room for 'A' with a weight of 7"));
+  EXPECT_THAT(registry.reweigh(both).error(), HasSubstr("no room for 'B' with a weight of 7"));
+  EXPECT_EQ(registry.find("A")->weight, 1U);
+  const NewReplica fits[] = {{"A", 3}, {"B", 4}};
+  EXPECT_TRUE(registry.reweigh(fits));
 }
 
 TEST(AssignmentTable, SaysHowManyReplicasItHasRoomFor) {
