@@ -20,7 +20,7 @@ def text_files() -> list[str]:
                       and not (Path(folder) == ROOT and name.startswith("build"))]
         for name in files:
             path = (Path(folder) / name).relative_to(ROOT).as_posix()
-            if Path(name).suffix in rules.TEXT and path not in LEFT_OUT_FILES:
+            if Path(name).suffix in rules.TEXT and path not in LEFT_OUT_FILES and name != ".git":  # a work tree's
                 found.append(path)
     return sorted(found)
 
