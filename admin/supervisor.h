@@ -62,8 +62,8 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   async::Task<Outcome<std::vector<std::string>>> remove(CountOrder order,
                                                         std::optional<std::chrono::milliseconds> drain);
 
-  // Other weights for replicas of any runtime, all of them or none; the new table is in force when it returns. Waits for
-  // no other order: an addition under way may take long, and neither touches what the other does.
+  // Other weights for replicas of any runtime, all of them or none; the new table is in force when it returns. Waits
+  // for no other order: an addition under way may take long, and neither touches what the other does.
   Outcome<void> reweigh(const std::vector<NewReplica>& wishes);
 
   // The end of the program, in two steps. stop_healing(): the dead stay dead, orders are refused, additions under way
