@@ -60,7 +60,7 @@ uint64_t Control::publish(std::unique_ptr<RouteTable> table) {
   const uint64_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
   table->epoch = epoch;
   ensure(table->upstreams.size() == table->table.members().size());
-  const RouteTable* old = table_.exchange(table.release(), std::memory_order_seq_cst);
+  const RouteTable* const old = table_.exchange(table.release(), std::memory_order_seq_cst);
   epoch_.store(epoch, std::memory_order_seq_cst);
   for (uint32_t i = 0; i < workers_; ++i) {
     // A worker in its loop may still read the old table until it has finished this loop.
@@ -72,6 +72,8 @@ uint64_t Control::publish(std::unique_ptr<RouteTable> table) {
     }
     signal(doors_[i].event);  // a sleeping one should let go of the replicas that have left
   }
+  // Nobody else has it now. Moved, so that whoever should read it all the same reads freed memory, and is found.
+  if (old) previous_ = std::make_unique<const RouteTable>(std::move(*const_cast<RouteTable*>(old)));
   delete old;
   return epoch;
 }

@@ -6,7 +6,8 @@
 // Readers take no lock. A worker reads the pointer once for each loop (begin_loop), keeps nothing of a table beyond
 // that loop, and declares itself offline while it waits for the kernel (end_loop). publish() swaps the pointer and
 // waits until every worker has either gone through a loop since or is offline: then nobody can see the old table any
-// more, it is freed, and whatever arrives from then on meets the new one. This is quiescent-state based reclamation
+// more, and whatever arrives from then on meets the new one. The old one is freed when the next comes: until then the
+// admin thread may compare the two. This is quiescent-state based reclamation
 // (McKenney; liburcu's QSBR flavour). These lines are kept instead of liburcu because the state is one word for each
 // worker, the wait is bounded by one loop, and the thread sanitizer sees through all of it.
 #pragma once
@@ -83,6 +84,8 @@ class Control {
   uint64_t publish(std::unique_ptr<RouteTable> table);
   // What publish() was given last; for the admin thread only.
   const RouteTable* published() const noexcept { return table_.load(std::memory_order_relaxed); }
+  // The one before it, which no worker uses any more; nullptr before the second. For the admin thread only.
+  const RouteTable* previous() const noexcept { return previous_.get(); }
   // Readable whenever a worker has posted or has ended.
   int admin_event() const noexcept { return admin_event_.get(); }
   template <class Visit>
@@ -120,6 +123,7 @@ class Control {
   const uint32_t workers_;
   std::unique_ptr<Door[]> doors_;
   std::atomic<const RouteTable*> table_{nullptr};
+  std::unique_ptr<const RouteTable> previous_;
   std::atomic<uint64_t> epoch_{1};
   std::atomic<Phase> phase_{Phase::serving};
   std::atomic<uint32_t> ended_{0};

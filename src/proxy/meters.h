@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "http/refusal.h"
+#include "proxy/key_sample.h"
 
 namespace ringmaster::proxy {
 
@@ -81,6 +82,7 @@ struct alignas(64) WorkerMeters {
 #undef X
   std::array<Counter, http::causes> refusals;          // by Cause: answers and closes of our own making
   std::array<Counter, 6> answers_by_class;             // [status / 100]
+  KeySample keys;                                      // of requests that were routed by the table
 };
 
 // For each replica and worker.

@@ -70,10 +70,16 @@ void Router::cut_all() noexcept {
 std::optional<uint32_t> Router::slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept {
   if (!table_ || table_->upstreams.empty()) return std::nullopt;
   const http::RequestKey key = http::find_key(head, client_ip, parts_.settings.key);
-  if (!key.random && key.source != http::RequestKey::no_source) return table_->table.slot_of(key.bytes);
+  if (!key.random && key.source != http::RequestKey::no_source) return slot_of(key.bytes);
   std::array<char, 8> digits;
   const auto end = std::to_chars(digits.begin(), digits.end(), 100'000 + parts_.random.below(900'000)).ptr;
-  return table_->table.slot_of({digits.data(), static_cast<size_t>(end - digits.data())});
+  return slot_of({digits.data(), static_cast<size_t>(end - digits.data())});
+}
+
+uint32_t Router::slot_of(std::string_view key) noexcept {
+  KeySample& sample = parts_.meters.keys;
+  if (sample.due()) [[unlikely]] sample.note(table_->table.position_of(key), parts_.random.next());
+  return table_->table.slot_of(key);
 }
 
 UpstreamPool* Router::pick(uint32_t slot, const Tried& tried) noexcept {

@@ -62,6 +62,7 @@ class Router {
 
  private:
   void adopt(const RouteTable& table);
+  uint32_t slot_of(std::string_view key) noexcept;
 
   Parts& parts_;
   Control& control_;

@@ -54,6 +54,23 @@ TEST(Control, TellsTheAdminThreadOfTrouble) {
   EXPECT_EQ(seen, 1);
 }
 
+TEST(Control, KeepsTheTableBeforeForWhoComparesThem) {
+  Control control(1);
+  balance::Builder builder({.slots = 64});
+  uint64_t ids = 0;
+  EXPECT_EQ(control.published(), nullptr);
+  const uint64_t first = control.publish(table_of(builder, ids, 1));
+  EXPECT_EQ(control.previous(), nullptr);
+  ASSERT_TRUE(builder.join("S1", 1));
+  builder.set_ready("S1", true);
+  const uint64_t second = control.publish(table_of(builder, ids, 1));
+  ASSERT_NE(control.previous(), nullptr);
+  EXPECT_EQ(control.previous()->epoch, first);
+  EXPECT_TRUE(control.previous()->upstreams.empty());
+  control.publish(table_of(builder, ids, 1));
+  EXPECT_EQ(control.previous()->epoch, second);
+}
+
 TEST(Control, WakesWorkersWhenTheTableOrThePhaseChanges) {
   Control control(1);
   balance::Builder builder({.slots = 64});
