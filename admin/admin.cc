@@ -51,6 +51,8 @@ RegistrySettings registry_settings(const config::Settings& settings, const proxy
   made.workers = control.workers();
   made.rise = settings.heartbeat.rise;
   made.fall = settings.heartbeat.fall;
+  made.ejection_ns = static_cast<uint64_t>(std::chrono::nanoseconds(settings.heartbeat.interval).count());
+  made.fail_open = settings.ejection.fail_open;
   made.starts_replicas = runtime.starts_replicas();
   made.respawn_name = settings.replicas.respawn_name;
   return made;

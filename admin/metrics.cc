@@ -74,15 +74,41 @@ void write_answers(Page& page, const proxy::Control& control) {
       page.sample("answers_total", fmt::format("worker=\"{}\",class=\"{}xx\"", worker, i), classes[i].value());
     }
   }
-  page.family("refusals_total", "counter", "Answers and closes of the proxy's own making, by cause");
-  for (uint32_t worker = 0; worker < control.workers(); ++worker) {
-    const auto& refusals = control.meters(worker).refusals;
-    for (size_t i = 1; i < refusals.size(); ++i) {
-      page.sample("refusals_total",
-                  fmt::format("worker=\"{}\",cause=\"{}\"", worker, http::name_of(static_cast<http::Cause>(i))),
-                  refusals[i].value());
+}
+
+void write_causes(Page& page, std::string_view name, const std::string& labels, const proxy::CauseCounters& counters) {
+  for (int i = 1; i < http::causes; ++i) {
+    const auto cause = static_cast<http::Cause>(i);
+    page.sample(name, fmt::format("{}cause=\"{}\"", labels, http::name_of(cause)), counters.of(cause).value());
+  }
+}
+
+void write_cause_meters(Page& page, const proxy::Control& control) {
+  struct Row {
+    std::string name;
+    std::string_view help;
+    const proxy::CauseCounters proxy::WorkerMeters::*counters;
+  };
+  const Row rows[] = {
+#define X(meter, help_text) {#meter "_total", help_text, &proxy::WorkerMeters::meter},
+      RINGMASTER_CAUSE_METERS(X)
+#undef X
+  };
+  for (const Row& row : rows) {
+    page.family(row.name, "counter", row.help);
+    for (uint32_t worker = 0; worker < control.workers(); ++worker) {
+      write_causes(page, row.name, fmt::format("worker=\"{}\",", worker), control.meters(worker).*row.counters);
     }
   }
+}
+
+void write_ejections(Page& page, const Registry& registry) {
+  page.family("table_ejections_total", "counter", "Times that a failing replica was taken out of the table for all "
+              "workers, by the failure that was one too many");
+  write_causes(page, "table_ejections_total", "", registry.ejections());
+  page.family("table_ejections_withheld_total", "counter",
+              "Times that a failing replica stayed in the table because it was the last one");
+  page.sample("table_ejections_withheld_total", "", registry.ejections_withheld());
 }
 
 struct ReplicaRows {
@@ -146,6 +172,8 @@ void write_replica_states(Page& page, const Registry& registry) {
     }
   };
   family("replica_weight", "gauge", "The replica's weight in the table", [](const Replica& r) { return r.weight; });
+  family("replica_ejected", "gauge", "1 while the replica is out of the table because it fails requests",
+         [](const Replica& r) { return r.ejected ? 1 : 0; });
   family("replica_quarantined", "gauge", "1 while a crash loop keeps the replica from being started",
          [](const Replica& r) { return r.quarantined ? 1 : 0; });
   family("replica_restarts_total", "counter", "Lives of the replica after its first",
@@ -174,6 +202,8 @@ std::string metrics_text(const Registry& registry, const proxy::Control& control
   page.sample("troubles_dropped_total", "", control.troubles_dropped());
   write_worker_meters(page, control);
   write_answers(page, control);
+  write_cause_meters(page, control);
+  write_ejections(page, registry);
   write_replica_states(page, registry);
   write_replica_meters(page, registry);
   return page.take();

@@ -221,7 +221,12 @@ void Registry::answered(uint64_t id, uint64_t now_ns) {
   Replica* replica = find_mutable(id);
   if (!replica || !replica->life->upstream) return;
   replica->missed = 0;
-  if (replica->state == State::ready || ++replica->answered < settings_.rise) return;
+  if (replica->state == State::ready && !replica->ejected) return;
+  if (++replica->answered < settings_.rise) return;
+  if (replica->ejected) {
+    if (now_ns - replica->ejected_ns >= settings_.ejection_ns) readmit(*replica, "answers its heartbeat", now_ns);
+    return;
+  }
   replica->life->ready_ns = now_ns;
   replica->quarantined = false;
   const std::string took = milliseconds_text(now_ns - replica->life->started_ns);
@@ -243,13 +248,50 @@ void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
   } else {
     change(*replica, Happening::fallen, told, now_ns);
     replica->life->ready_ns = 0;
+    replica->ejected = false;
     set_in_table(*replica);
+  }
+}
+
+bool Registry::eject(uint64_t id, http::Cause cause, uint64_t now_ns) {
+  Replica* replica = find_mutable(id);
+  if (!replica || !replica->in_table) return false;
+  const auto in_table = std::ranges::count_if(replicas_, [](const auto& one) { return one->in_table; });
+  if (settings_.fail_open && in_table == 1) {
+    ++ejections_withheld_;
+    return false;
+  }
+  ejections_.add(cause);
+  replica->ejected = true;
+  replica->ejected_ns = now_ns;
+  replica->answered = 0;
+  replica->reason = fmt::format("ejected: {}", http::name_of(cause));
+  log_warning("replica {}: {}: {}", replica->name, replica->reason, http::text_of(cause));
+  set_in_table(*replica);
+  return true;
+}
+
+void Registry::readmit(Replica& replica, const std::string& reason, uint64_t now_ns) {
+  const std::string away = milliseconds_text(now_ns - replica.ejected_ns);
+  replica.ejected = false;
+  replica.reason = fmt::format("ejected for {}, readmitted: {}", away, reason);
+  log_info("replica {}: {}", replica.name, replica.reason);
+  set_in_table(replica);
+}
+
+// Where nobody is left in the table, those who are only ejected are asked again.
+void Registry::fail_open(uint64_t now_ns) {
+  if (!settings_.fail_open) return;
+  if (std::ranges::any_of(replicas_, [](const auto& one) { return one->in_table; })) return;
+  for (const auto& replica : replicas_) {
+    if (replica->ejected) readmit(*replica, "no other replica is left", now_ns);
   }
 }
 
 // The life is over, or no longer wanted because it does not answer: the replica waits for a new one.
 void Registry::lose(Replica& replica, const std::string& reason, bool dead, uint64_t now_ns) {
   const uint64_t ready_for_ns = replica.life->ready_ns ? now_ns - replica.life->ready_ns : 0;
+  replica.ejected = false;
   change(replica, Happening::lost, reason, now_ns);
   set_in_table(replica);
   replica.life->dead = dead;
@@ -348,7 +390,8 @@ uint64_t Registry::next_ns() const noexcept {
   return next;
 }
 
-std::unique_ptr<proxy::RouteTable> Registry::take_table() {
+std::unique_ptr<proxy::RouteTable> Registry::take_table(uint64_t now_ns) {
+  if (table_changed_) fail_open(now_ns);
   if (!std::exchange(table_changed_, false)) return nullptr;
   auto table = std::make_unique<proxy::RouteTable>();
   table->table = builder_.build();
@@ -387,7 +430,7 @@ void Registry::change(Replica& replica, Happening happening, const std::string& 
 }
 
 void Registry::set_in_table(Replica& replica) {
-  const bool wanted = replica.state == State::ready && !replica.provisional;
+  const bool wanted = replica.state == State::ready && !replica.provisional && !replica.ejected;
   if (wanted == replica.in_table) return;
   replica.in_table = wanted;
   builder_.set_ready(replica.name, wanted);

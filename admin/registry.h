@@ -14,10 +14,13 @@
 //        └───────────── a new life is due (process, docker) ──────────────────────────┤
 //                                          ready ◄──── answered `rise` times (static) ┘
 //
-// A replica is in the table exactly while it is ready and not provisional. Replicas that are being added are
-// provisional until the whole of the addition has succeeded: they are started and probed, but carry nothing, and
-// roll_back() takes them away without a trace. A removed replica leaves the registry at once; its life is handed out
-// by take_retired() and shown as draining until it has ended.
+// A replica is in the table exactly while it is ready, not provisional and not ejected. A ready one is ejected when a
+// worker reports that it fails requests, and is back when it has answered `rise` heartbeats in a row, `ejection_ns`
+// later at the earliest. With fail_open the last one in the table is never ejected, and where the others leave the
+// table for another reason, ejected ones come back at once: better a replica that may fail than none. Replicas that are
+// being added are provisional until the whole of the addition has succeeded: they are started and probed, but carry
+// nothing, and roll_back() takes them away without a trace. A removed replica leaves the registry at once; its life is
+// handed out by take_retired() and shown as draining until it has ended.
 //
 // Belongs to the admin thread. Times are monotonic nanoseconds.
 #pragma once
@@ -68,6 +71,8 @@ struct RegistrySettings {
   bool starts_replicas = true;
   config::RespawnName respawn_name = config::RespawnName::same;
   uint32_t replicas_max = 1000;
+  uint64_t ejection_ns = 500'000'000;
+  bool fail_open = true;
   uint64_t start_timeout_ns = 30'000'000'000;  // a life that is not ready by then is ended, and counts as lost
 };
 
@@ -93,6 +98,8 @@ struct Replica {
   bool provisional = false;
   bool in_table = false;
   bool quarantined = false;
+  bool ejected = false;          // ready, as far as its heartbeat tells, but failing requests
+  uint64_t ejected_ns = 0;
   uint32_t epoch = 0;            // lives so far
   std::optional<Life> life;
   uint64_t start_at_ns = 0;      // without a life: when the next begins
@@ -141,6 +148,8 @@ class Registry {
   void lost(uint64_t id, const std::string& reason, uint64_t now_ns);      // it did not start, or died
   void answered(uint64_t id, uint64_t now_ns);
   void missed(uint64_t id, const std::string& reason, uint64_t now_ns);
+  // A worker has lost sight of it. false: it stays in the table, being the last one, or not in it anyway.
+  bool eject(uint64_t id, http::Cause cause, uint64_t now_ns);
   void ended(uint64_t id, uint64_t now_ns);                                // a retired one: drained and stopped
 
   // --- what is to be done --------------------------------------------------------------------------------------------
@@ -150,7 +159,7 @@ class Registry {
   // When take_starts() should next be asked; UINT64_MAX: nothing is due.
   uint64_t next_ns() const noexcept;
   // The table for the replicas that are ready now; nullptr where it has not changed. Publish it before the next line.
-  std::unique_ptr<proxy::RouteTable> take_table();
+  std::unique_ptr<proxy::RouteTable> take_table(uint64_t now_ns);
   // Lives to be drained and ended, each once.
   std::vector<Retired> take_retired();
   // Dead replicas stay dead from now on: the program is ending.
@@ -169,6 +178,8 @@ class Registry {
   TotalsByWorker totals(const Replica& replica) const;
   // The table's builder as it is now, to try a change without making it.
   balance::Builder sketch() const { return builder_.clone(); }
+  const proxy::CauseCounters& ejections() const noexcept { return ejections_; }   // by what was reported
+  uint64_t ejections_withheld() const noexcept { return ejections_withheld_; }    // from the last one in the table
   const RegistrySettings& settings() const noexcept { return settings_; }
 
  private:
@@ -176,6 +187,8 @@ class Registry {
   void join_one(const NewReplica& wish, bool provisional, uint64_t now_ns);
   void change(Replica& replica, Happening happening, const std::string& reason, uint64_t now_ns);
   void set_in_table(Replica& replica);
+  void readmit(Replica& replica, const std::string& reason, uint64_t now_ns);
+  void fail_open(uint64_t now_ns);
   void lose(Replica& replica, const std::string& reason, bool dead, uint64_t now_ns);
   void replace_by_stranger(Replica& replica, uint64_t now_ns);
   void retire(Replica& replica, const std::string& reason, bool removed, std::optional<uint64_t> drain_ns,
@@ -191,6 +204,8 @@ class Registry {
   uint64_t last_life_ = 0;
   bool table_changed_ = true;      // the first table is published even where it is empty
   bool healing_ = true;
+  proxy::CauseCounters ejections_;
+  uint64_t ejections_withheld_ = 0;
 };
 
 }  // namespace ringmaster::admin

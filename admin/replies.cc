@@ -70,6 +70,7 @@ Json describe(const Registry& registry, const Replica& replica, uint64_t now_ns)
   json["reason"] = replica.reason;
   json["since"] = wall_clock(replica.changed_ns, now_ns);
   json["in_table"] = replica.in_table;
+  json["ejected"] = replica.ejected;
   json["quarantined"] = replica.quarantined;
   json["weight"] = replica.weight;
   json["epoch"] = replica.epoch;

@@ -86,7 +86,7 @@ Task<void> Supervisor::settle_when_changed() {
 void Supervisor::settle() {
   changed_.reset();
   const std::vector<Life> starts = registry_.take_starts(monotonic_ns());
-  if (auto table = registry_.take_table()) control_.publish(std::move(table));
+  if (auto table = registry_.take_table(monotonic_ns())) control_.publish(std::move(table));
   for (Retired& retired : registry_.take_retired()) {
     heartbeat_.forget(retired.life.id);
     const uint64_t id = retired.life.id;
@@ -148,7 +148,9 @@ Task<void> Supervisor::listen_to_workers() {
     uint64_t count;
     [[maybe_unused]] const ssize_t got = ::read(control_.admin_event(), &count, sizeof count);
     control_.take_troubles([this](const proxy::Trouble& trouble) {
-      if (registry_.find_life(trouble.upstream_id)) heartbeat_.nudge(trouble.upstream_id);
+      if (!registry_.find_life(trouble.upstream_id)) return;
+      heartbeat_.nudge(trouble.upstream_id);
+      if (trouble.ejected && registry_.eject(trouble.upstream_id, trouble.cause, monotonic_ns())) changed_.set();
     });
     tell_progress();
   }
@@ -320,9 +322,10 @@ void Supervisor::on_ended(uint64_t id) {
 void Supervisor::on_answered(uint64_t id) {
   const Replica* replica = registry_.find_life(id);
   const State before = replica ? replica->state : State::gone;
+  const bool was_in_table = replica && replica->in_table;
   registry_.answered(id, monotonic_ns());
   replica = registry_.find_life(id);
-  if (replica && replica->state != before) changed_.set();
+  if (replica && (replica->state != before || replica->in_table != was_in_table)) changed_.set();
 }
 
 void Supervisor::on_missed(uint64_t id, const std::string& reason) {

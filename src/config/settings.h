@@ -68,6 +68,11 @@ struct Settings {
     uint32_t connections = 0, connections_per_replica = 0, pipeline_depth = 0;
     bool operator==(const Limits&) const = default;
   } limits;
+  struct Ejection {
+    uint32_t consecutive_failures = 3;   // of one replica, as one worker sees it; 0: never
+    bool fail_open = true;
+    bool operator==(const Ejection&) const = default;
+  } ejection;
   struct Retry {
     uint32_t budget_percent = 20;    // of requests
     uint32_t attempts = 2;           // tries after the first

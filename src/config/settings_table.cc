@@ -83,6 +83,7 @@ constexpr Section section_rows[] = {
     {"heartbeat", "How a replica's health is found out. Every replica is asked, all at once."},
     {"timeouts", "How long the proxy waits, and for what."},
     {"limits", "What a client, a replica or a message may ask for."},
+    {"ejection", "When a replica that fails requests is taken out of the table until it answers its heartbeat again."},
     {"retry", "When a request that a replica has failed is tried on the next one."},
     {"admin", "The admin API: the assignment's /rep, /add and /rm, the native API under /v1, and metrics."},
     {"log", "What is written to standard error."},
@@ -373,6 +374,22 @@ constexpr Setting rows[] = {
          .text = "Arrivals of pipelined requests that may wait in memory while one of the connection's requests is "
                  "served; what is past it is left in the socket."}),
 
+    at<&S::ejection, &S::Ejection::consecutive_failures>(
+        {.key = "ejection.consecutive_failures",
+         .kind = Kind::integer,
+         .default_text = "3",
+         .minimum = 0,
+         .maximum = 1000,
+         .unit = "requests",
+         .text = "Requests in a row that a replica has refused, broken off or left unanswered, as one worker counts "
+                 "them. 0: failures eject nobody, and heartbeats alone decide."}),
+    at<&S::ejection, &S::Ejection::fail_open>(
+        {.key = "ejection.fail_open",
+         .kind = Kind::boolean,
+         .default_text = "true",
+         .text = "The last replica is never ejected, and where all are out of sight they are asked all the same. "
+                 "false: such requests are answered with 503."}),
+
     at<&S::retry, &S::Retry::budget_percent>(
         {.key = "retry.budget_percent",
          .kind = Kind::percentage,
@@ -380,7 +397,7 @@ constexpr Setting rows[] = {
          .minimum = 0,
          .maximum = 100,
          .text = "Requests that may be tried again, as a share of all requests, so that retries never become the "
-                 "load."}),
+                 "load. Each worker has 16 more to begin with. 0: none is tried again."}),
     at<&S::retry, &S::Retry::attempts>(
         {.key = "retry.attempts",
          .kind = Kind::integer,

@@ -54,6 +54,7 @@ struct RouteTable {
 struct Trouble {
   uint64_t upstream_id = 0;
   http::Cause cause = http::Cause::none;   // replica_refused, replica_reset, replica_connect_timeout, …
+  bool ejected = false;                    // the worker has lost sight of it: so should the others
 };
 
 // Bounded queue of one producer and one consumer; the producer never waits (a full mailbox counts and drops).

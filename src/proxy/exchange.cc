@@ -267,7 +267,7 @@ bool Exchange::may_retry() noexcept {
                     attempts_ < parts_.settings.attempts_max && (idempotent_ || !handed_over_);
   if (!safe || !(fresh_ || parts_.router->pick(slot_, tried_))) return false;  // nobody is left to ask
   const bool affordable = parts_.retry_budget.take();
-  (affordable ? parts_.meters.retries : parts_.meters.retries_denied).add();
+  (affordable ? parts_.meters.retries : parts_.meters.retries_denied).add(cause_);
   return affordable;
 }
 
@@ -278,9 +278,8 @@ void Exchange::attempt_failed(http::Cause cause) noexcept {
   const bool stale = cause == http::Cause::replica_reset && upstream_->reused() && !answer_began_;
   fresh_ = stale;
   if (!stale) {
-    pool.meters().failures.add();
     tried_.add(pool.upstream().id);
-    if (!answer_began_) pool.eject(cause);
+    pool.failed(cause);
   }
   cause_ = cause;
   end_attempt(After::retry);  // if it may: a send in flight tells only at its end whether it handed anything over

@@ -224,6 +224,7 @@ bool Exchange::may_be_kept(bool replica_agrees) const noexcept {
 
 // The whole answer has been read: the replica's connection is free for the next request, if it may have one.
 void Exchange::answer_read() noexcept {
+  upstream_->pool().served();
   // The kernel may still be reading the request's bytes: on_upstream_joined() goes on, maybe within the call.
   if (!may_be_kept(upstream_keep_alive_)) return upstream_->terminate();
   upstream_->release();
@@ -234,6 +235,7 @@ void Exchange::answer_read() noexcept {
 // The rest of the answer will not come. Never padded: the client must be able to tell (RFC 9112 section 8).
 void Exchange::cut_answer() noexcept {
   parts_.meters.answers_truncated.add();
+  if (upstream_) upstream_->pool().failed(http::Cause::response_truncated);
   parts_.count_refusal(http::Cause::response_truncated, client_.client_ip());
   leave();
 }
@@ -302,6 +304,7 @@ void Exchange::start_tunnel(const http::ResponseHead& head) noexcept {
   stage_ = Stage::tunnelling;
   answered_ = true;
   parts_.meters.tunnels.add();
+  upstream_->pool().served();
   parts_.meters.answers_by_class[1].add();
   if (Piece* piece = upstream_->stream().front(); piece->size() == 0) upstream_->stream().drop_front();
   upstream_->expect_within(parts_.settings.tunnel_idle_ns);

@@ -24,6 +24,21 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
+// One counter for each cause.
+class CauseCounters {
+ public:
+  void add(http::Cause cause) noexcept { counters_[static_cast<size_t>(cause)].add(); }
+  const Counter& of(http::Cause cause) const noexcept { return counters_[static_cast<size_t>(cause)]; }
+  uint64_t value() const noexcept {   // all causes together
+    uint64_t sum = 0;
+    for (const Counter& counter : counters_) sum += counter.value();
+    return sum;
+  }
+
+ private:
+  std::array<Counter, http::causes> counters_;
+};
+
 // Latencies in powers of two of microseconds with four steps each: 1 µs to over an hour within 19 %.
 class Histogram {
  public:
@@ -60,8 +75,6 @@ class Histogram {
   X(connections_retired, counter, "Idle client connections closed to make room for new ones")  \
   X(client_connections, gauge, "Client connections open")                                      \
   X(exchanges, gauge, "Requests under way")                                                    \
-  X(retries, counter, "Requests given to a further replica")                                   \
-  X(retries_denied, counter, "Retries that the retry budget did not allow")                    \
   X(client_aborts, counter, "Exchanges that the client broke off")                             \
   X(answers_truncated, counter, "Answers cut short because the replica broke off")             \
   X(tunnels, gauge, "Upgraded connections open")                                               \
@@ -76,11 +89,20 @@ class Histogram {
   X(ring_completions, counter, "Completions reaped")                                           \
   X(ring_cq_overflows, counter, "Times that the completion queue overflowed")
 
+// One table of those that are told apart by their cause: X(name, help).
+#define RINGMASTER_CAUSE_METERS(X)                                                             \
+  X(refusals, "Answers and closes of the proxy's own making, by cause")                        \
+  X(retries, "Requests tried again, by what had failed them")                                  \
+  X(retries_denied, "Retries that the retry budget did not allow, by what had failed the request") \
+  X(ejections, "Times that the worker lost sight of a replica, by the failure that was one too many")
+
 struct alignas(64) WorkerMeters {
 #define X(name, type, help) Counter name;
   RINGMASTER_WORKER_METERS(X)
 #undef X
-  std::array<Counter, http::causes> refusals;          // by Cause: answers and closes of our own making
+#define X(name, help) CauseCounters name;
+  RINGMASTER_CAUSE_METERS(X)
+#undef X
   std::array<Counter, 6> answers_by_class;             // [status / 100]
   KeySample keys;                                      // of requests that were routed by the table
 };

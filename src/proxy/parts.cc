@@ -59,6 +59,8 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers)
   tunnel_idle_ns = ns(timeouts.tunnel_idle);
   drain_ns = ns(timeouts.drain);
   ejection_ns = ns(settings.heartbeat.interval);
+  ejection_after = settings.ejection.consecutive_failures;
+  fail_open = settings.ejection.fail_open;
   body_bytes_max = settings.limits.body_bytes;
   connections_max = settings.limits.connections != 0 ? share(settings.limits.connections, workers)
                                                      : std::max(1u, clients_within_descriptor_limit() / workers);
@@ -122,12 +124,12 @@ std::string_view Parts::date() noexcept {
 
 void Parts::count_refusal(http::Cause cause, std::string_view who) noexcept {
   const auto index = static_cast<size_t>(cause);
-  meters.refusals[index].add();
+  meters.refusals.add(cause);
   constexpr uint64_t second = 1'000'000'000;
   if (said_ns_[index] != 0 && now() - said_ns_[index] < second) return;
   said_ns_[index] = now();
   log_info("{} {}: client {} ({} so far)", http::status_of(cause), http::name_of(cause), who,
-           meters.refusals[index].value());
+           meters.refusals.of(cause).value());
 }
 
 }  // namespace ringmaster::proxy

@@ -61,7 +61,9 @@ struct ProxySettings {
   std::vector<AddressBlock> trusted_proxies;
   uint64_t connect_ns, request_header_ns, request_body_idle_ns, response_ns, response_idle_ns, keep_alive_ns,
       upstream_keep_alive_ns, tunnel_idle_ns, drain_ns;
-  uint64_t ejection_ns;  // how long a worker looks away from a replica that failed, unless a table comes first
+  uint64_t ejection_ns;     // how long a worker looks away from an ejected replica, unless a table comes first
+  uint32_t ejection_after;  // failures in a row; 0: never
+  bool fail_open;           // where every replica is out of sight, ask one all the same
   uint64_t body_bytes_max;          // 0: any
   uint32_t connections_max;         // this worker's share
   uint32_t connections_per_replica; // this worker's share; 0: any

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <new>
 
 #include "proxy/exchange.h"
 
@@ -18,27 +19,37 @@ Router::~Router() = default;
 
 void Router::use(const RouteTable* table) noexcept {
   table_ = table;
-  if (table && table->epoch != epoch_) adopt(*table);
+  if (table && table->epoch != epoch_ && adopt(*table)) epoch_ = table->epoch;
 }
 
-void Router::adopt(const RouteTable& table) {
-  epoch_ = table.epoch;
-  by_member_.assign(table.upstreams.size(), nullptr);
-  std::unordered_map<uint64_t, std::unique_ptr<UpstreamPool>> departed = std::move(pools_);
-  pools_.clear();
-  for (size_t i = 0; i < table.upstreams.size(); ++i) {
-    const UpstreamPtr& upstream = table.upstreams[i];
-    auto known = departed.extract(upstream->id);
-    std::unique_ptr<UpstreamPool> pool =
-        known ? std::move(known.mapped()) : std::make_unique<UpstreamPool>(parts_, control_, worker_, upstream);
-    pool->readmit();  // the admin thread has looked since
-    by_member_[i] = pool.get();
-    pools_.emplace(upstream->id, std::move(pool));
+bool Router::adopt(const RouteTable& table) noexcept {
+  try {
+    by_member_.assign(table.upstreams.size(), nullptr);
+  } catch (const std::bad_alloc&) {
+    table_ = nullptr;  // it cannot be read: nobody is served in this loop
+    return false;
   }
-  for (auto& [id, pool] : departed) {
+  bool whole = true;
+  for (size_t i = 0; i < table.upstreams.size(); ++i) {
+    UpstreamPool* pool = by_member_[i] = pool_for(table.upstreams[i]);
+    if (pool) pool->readmit(table.epoch);  // the admin thread has looked since
+    else whole = false;
+  }
+  for (auto& [id, pool] : pools_) {
+    if (pool->last_table() == table.epoch) continue;
     pool->retire();
-    pools_.emplace(id, std::move(pool));
     some_retired_ = true;
+  }
+  return whole;
+}
+
+UpstreamPool* Router::pool_for(const UpstreamPtr& upstream) noexcept {
+  if (const auto known = pools_.find(upstream->id); known != pools_.end()) return known->second.get();
+  try {
+    auto pool = std::make_unique<UpstreamPool>(parts_, control_, worker_, upstream);
+    return pools_.emplace(upstream->id, std::move(pool)).first->second.get();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
   }
 }
 
@@ -90,9 +101,10 @@ UpstreamPool* Router::pick(uint32_t slot, const Tried& tried) noexcept {
   const uint64_t now = parts_.now();
   const auto look_at = [&](uint16_t member) -> UpstreamPool* {
     UpstreamPool* pool = by_member_[member];
+    if (!pool) return nullptr;
     if (tried.has(pool->upstream().id)) return nullptr;
     if (pool->usable(now)) return pool;
-    if (!last_resort) last_resort = pool;
+    if (!last_resort && parts_.settings.fail_open) last_resort = pool;
     return nullptr;
   };
   const uint16_t owner = table_->table.owner(slot);

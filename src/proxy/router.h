@@ -54,14 +54,16 @@ class Router {
   // The slot of the request's key, or of a random six-digit number where it has none. nullopt: no table yet.
   std::optional<uint32_t> slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept;
   // The owner of the slot, or the first of its fall-backs that has not been tried and is in sight. Where every untried
-  // one is out of sight, the first of them all the same: a request that fails is no worse than one refused unheard.
-  // nullptr: none is left.
+  // one is out of sight, the first of them all the same: a request that fails is no worse than one refused unheard; but
+  // not where ejection.fail_open is off. nullptr: none is left.
   UpstreamPool* pick(uint32_t slot, const Tried& tried) noexcept;
   // In drop-in mode: the admin's listener for the assignment's paths, where this request is one of them.
   UpstreamPool* drop_in_api(const http::RequestHead& head) noexcept;
 
  private:
-  void adopt(const RouteTable& table);
+  // false: there was no memory for all of it. What there is serves, and the next loop tries again.
+  bool adopt(const RouteTable& table) noexcept;
+  UpstreamPool* pool_for(const UpstreamPtr& upstream) noexcept;
   uint32_t slot_of(std::string_view key) noexcept;
 
   Parts& parts_;
@@ -69,7 +71,7 @@ class Router {
   const uint32_t worker_;
   std::unique_ptr<UpstreamPool> api_;
   std::unordered_map<uint64_t, std::unique_ptr<UpstreamPool>> pools_;  // by upstream id
-  std::vector<UpstreamPool*> by_member_;
+  std::vector<UpstreamPool*> by_member_;   // nullptr: there was no memory for it
   const RouteTable* table_ = nullptr;
   uint64_t epoch_ = 0;
   bool some_retired_ = false;

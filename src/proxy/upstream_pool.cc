@@ -6,6 +6,12 @@
 
 namespace ringmaster::proxy {
 
+namespace {
+
+constexpr uint64_t report_pause_ns = 10'000'000;
+
+}  // namespace
+
 // --- a connection ---------------------------------------------------------------------------------------------------
 
 UpstreamConnection::UpstreamConnection(uint32_t index, uint32_t generation, Parts& parts, UpstreamPool& pool,
@@ -147,10 +153,28 @@ UpstreamConnection* UpstreamPool::open(http::Cause& cause) noexcept {
   return &connection;
 }
 
-void UpstreamPool::eject(http::Cause cause) noexcept {
-  ejected_until_ns_ = parts_.now() + parts_.settings.ejection_ns;
-  meters().ejections.add();
-  control_.report(worker_, {upstream_->id, cause});
+void UpstreamPool::failed(http::Cause cause) noexcept {
+  if (cause == http::Cause::overloaded) return;
+  meters().failures.add();
+  ++failures_in_row_;
+  const uint32_t limit = parts_.settings.ejection_after;
+  const bool ejected = limit != 0 && failures_in_row_ >= limit && usable(parts_.now());
+  if (ejected) {
+    ejected_until_ns_ = parts_.now() + parts_.settings.ejection_ns;
+    meters().ejections.add();
+    parts_.meters.ejections.add(cause);
+  } else if (parts_.now() < report_after_ns_) {
+    return;
+  }
+  report_after_ns_ = parts_.now() + report_pause_ns;
+  control_.report(worker_, {upstream_->id, cause, ejected});
+}
+
+void UpstreamPool::readmit(uint64_t epoch) noexcept {
+  ejected_until_ns_ = 0;
+  failures_in_row_ = 0;
+  last_table_ = epoch;
+  retired_ = false;
 }
 
 void UpstreamPool::retire() noexcept {

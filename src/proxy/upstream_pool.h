@@ -1,9 +1,12 @@
 // A worker's connections to one replica.
 //
 // Idle ones are kept, last used first, each with a receive armed: when the replica closes one, or sends what nobody
-// asked for, a completion says so and it is gone before anybody picks it. A replica that refuses or resets is out of
-// this worker's sight until the next table or the end of `ejection_ns`, whichever comes first; the admin thread is told
-// and looks for itself.
+// asked for, a completion says so and it is gone before anybody picks it.
+//
+// A replica that has failed so many exchanges in a row (refused, reset, hung, cut its answer or sent garbage) is out of
+// this worker's sight until the next table that names it or the end of `ejection_ns`, whichever comes first. The admin
+// thread is told of every failure, a hundred times a second at most, and asks the replica for itself; of an ejection it
+// is told always, and takes the replica out of the table for all.
 #pragma once
 
 #include <cstdint>
@@ -66,8 +69,12 @@ class UpstreamPool {
   // Exchange::on_upstream_connected() or on_upstream_failed(). nullptr: at the limit, or no descriptor (see cause).
   UpstreamConnection* take(Exchange& exchange, bool fresh, http::Cause& cause) noexcept;
   bool usable(uint64_t now_ns) const noexcept { return now_ns >= ejected_until_ns_; }
-  void eject(http::Cause cause) noexcept;    // out of sight, and the admin thread is told
-  void readmit() noexcept { ejected_until_ns_ = 0; }
+  // What became of an exchange with it. `overloaded` is our own failure, and says nothing about the replica.
+  void failed(http::Cause cause) noexcept;
+  void served() noexcept { failures_in_row_ = 0; }
+  // It is in the table of that epoch, which may have been without it for a while.
+  void readmit(uint64_t epoch) noexcept;
+  uint64_t last_table() const noexcept { return last_table_; }   // the epoch of the last one that named it
   // The replica has left the table: idle connections end now, busy ones when their exchange does.
   void retire() noexcept;
   bool retired() const noexcept { return retired_; }
@@ -89,6 +96,9 @@ class UpstreamPool {
   List<UpstreamConnection, IdleTag> idle_;
   uint32_t open_ = 0;
   uint64_t ejected_until_ns_ = 0;
+  uint64_t last_table_ = 0;
+  uint64_t report_after_ns_ = 0;
+  uint32_t failures_in_row_ = 0;
   bool retired_ = false;
 };
 

@@ -65,9 +65,9 @@ TEST_F(MetricsTest, EveryLineIsPrometheusTextAndEverySampleHasAType) {
 }
 
 TEST_F(MetricsTest, EveryMeterOfTheTablesIsThere) {
-  control_.own_meters(1).retries.add(7);
+  control_.own_meters(1).retries.add(http::Cause::replica_reset);
   control_.own_meters(0).client_connections.add(3);
-  control_.own_meters(1).refusals[static_cast<size_t>(http::Cause::no_replica)].add(4);
+  control_.own_meters(1).refusals.add(http::Cause::no_replica);
   control_.own_meters(0).answers_by_class[2].add(9);
   const std::string text = page();
 #define X(name, type, help) \
@@ -75,9 +75,12 @@ TEST_F(MetricsTest, EveryMeterOfTheTablesIsThere) {
                               (std::string(#type) == "counter" ? "_total " : " ") + help));
   RINGMASTER_WORKER_METERS(X)
 #undef X
-  EXPECT_THAT(text, HasSubstr("ringmaster_retries_total{worker=\"1\"} 7\n"));
+#define X(name, help) EXPECT_THAT(text, HasSubstr("\n# HELP ringmaster_" #name "_total " help));
+  RINGMASTER_CAUSE_METERS(X)
+#undef X
+  EXPECT_THAT(text, HasSubstr("ringmaster_retries_total{worker=\"1\",cause=\"replica_reset\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("ringmaster_client_connections{worker=\"0\"} 3\n"));
-  EXPECT_THAT(text, HasSubstr("ringmaster_refusals_total{worker=\"1\",cause=\"no_replica\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("ringmaster_refusals_total{worker=\"1\",cause=\"no_replica\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("ringmaster_answers_total{worker=\"0\",class=\"2xx\"} 9\n"));
   EXPECT_THAT(text, HasSubstr("ringmaster_build_info{version=\"0.1.0\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("ringmaster_replica_state{replica=\"a\",state=\"ready\"} 1\n"));

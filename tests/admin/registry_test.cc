@@ -46,7 +46,7 @@ class RegistryTest : public testing::Test {
     for (const uint64_t id : start_due()) registry_.answered(id, now_);
   }
   Names table_members() {
-    auto table = registry_.take_table();
+    auto table = registry_.take_table(now_);
     if (!table) return {"(unchanged)"};
     EXPECT_EQ(table->upstreams.size(), table->table.members().size());
     const Names members(table->table.members().begin(), table->table.members().end());
@@ -138,6 +138,75 @@ TEST_F(RegistryTest, FallHeartbeatsInARowAreNeededToFail) {
   EXPECT_FALSE(retired[0].removed);
 }
 
+TEST_F(RegistryTest, EjectedReplicaIsOutUntilItAnswersItsHeartbeatAnIntervalLater) {
+  make_ready({"a", "b", "c"});
+  EXPECT_THAT(table_members(), ElementsAre("a", "b", "c"));
+  const uint64_t id = life_of("b");
+  EXPECT_TRUE(registry_.eject(id, http::Cause::replica_reset, now_));
+  EXPECT_FALSE(registry_.eject(id, http::Cause::replica_reset, now_)) << "another worker says it too";
+  EXPECT_THAT(table_members(), ElementsAre("a", "c"));
+  EXPECT_EQ(state_of("b"), State::ready) << "its heartbeat has not failed";
+  EXPECT_EQ(registry_.find("b")->reason, "ejected: replica_reset");
+  EXPECT_TRUE(registry_.take_retired().empty()) << "it is not stopped";
+  registry_.answered(id, now_ + 499 * ms);
+  EXPECT_THAT(table_members(), ElementsAre("(unchanged)"));
+  registry_.answered(id, now_ + 500 * ms);
+  EXPECT_THAT(table_members(), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(life_of("b"), id);
+  EXPECT_EQ(registry_.ejections().of(http::Cause::replica_reset).value(), 1U);
+}
+
+TEST_F(RegistryTest, EjectedReplicaThatMissesItsHeartbeatsFailsAsAnyOther) {
+  make_ready({"a", "b"});
+  table_members();
+  const uint64_t id = life_of("b");
+  EXPECT_TRUE(registry_.eject(id, http::Cause::replica_response_timeout, now_));
+  registry_.missed(id, "timed out", now_);
+  registry_.missed(id, "timed out", now_);
+  EXPECT_EQ(state_of("b"), State::failing);
+  EXPECT_FALSE(registry_.find("b")->ejected);
+  EXPECT_THAT(table_members(), ElementsAre("a"));
+  EXPECT_EQ(registry_.take_retired().size(), 1U);
+}
+
+TEST_F(RegistryTest, LastReplicaIsNeverEjected) {
+  make_ready({"a", "b"});
+  table_members();
+  EXPECT_TRUE(registry_.eject(life_of("a"), http::Cause::replica_refused, now_));
+  EXPECT_FALSE(registry_.eject(life_of("b"), http::Cause::replica_refused, now_));
+  EXPECT_THAT(table_members(), ElementsAre("b"));
+  EXPECT_EQ(registry_.ejections_withheld(), 1U);
+  EXPECT_FALSE(registry_.eject(9999, http::Cause::replica_refused, now_)) << "a life that is over";
+}
+
+TEST_F(RegistryTest, EjectedReplicasComeBackWhenTheLastOtherOneIsLost) {
+  make_ready({"a", "b"});
+  table_members();
+  EXPECT_TRUE(registry_.eject(life_of("a"), http::Cause::replica_refused, now_));
+  EXPECT_THAT(table_members(), ElementsAre("b"));
+  registry_.lost(life_of("b"), "killed", now_);
+  EXPECT_THAT(table_members(), ElementsAre("a"));
+  EXPECT_FALSE(registry_.find("a")->ejected);
+}
+
+class FailClosed : public RegistryTest {
+ protected:
+  FailClosed() : RegistryTest([] {
+    RegistrySettings made = settings();
+    made.fail_open = false;
+    return made;
+  }()) {}
+};
+
+TEST_F(FailClosed, EjectsTheLastReplicaToo) {
+  make_ready({"a"});
+  table_members();
+  EXPECT_TRUE(registry_.eject(life_of("a"), http::Cause::replica_refused, now_));
+  EXPECT_THAT(table_members(), ElementsAre());
+  registry_.answered(life_of("a"), now_ + second);
+  EXPECT_THAT(table_members(), ElementsAre("a"));
+}
+
 TEST_F(RegistryTest, MissedHeartbeatsOfAStartingReplicaAreItsOwnAffair) {
   ASSERT_TRUE(join({"a"}));
   const auto ids = start_due();
@@ -218,7 +287,7 @@ TEST_F(RegistryTest, ReweighingIsAllOrNothingAndDueOnlyForWhoIsInTheTable) {
   ASSERT_TRUE(reweigh({{"A", 1}}));
   EXPECT_THAT(table_members(), ElementsAre("(unchanged)"));
   ASSERT_TRUE(reweigh({{"A", 2}, {"B", 7}}));
-  EXPECT_THAT(registry_.take_table()->table.weights(), ElementsAre(2, 7));
+  EXPECT_THAT(registry_.take_table(now_)->table.weights(), ElementsAre(2, 7));
 }
 
 TEST_F(RegistryTest, JoiningIsAllOrNothingAndSaysWhatIsWrong) {
@@ -260,7 +329,7 @@ TEST_F(RegistryTest, ProvisionalReplicasCarryNothingUntilTheyAreCommitted) {
 
 TEST_F(RegistryTest, RolledBackReplicasLeaveNothingButTheirLivesToEnd) {
   make_ready({"a"});
-  const auto before = registry_.take_table();
+  const auto before = registry_.take_table(now_);
   ASSERT_TRUE(join({"b", "c"}, true));
   const auto ids = start_due();
   registry_.answered(ids[0], now_);
@@ -269,7 +338,7 @@ TEST_F(RegistryTest, RolledBackReplicasLeaveNothingButTheirLivesToEnd) {
   EXPECT_EQ(registry_.next_ns(), UINT64_MAX) << "it is not tried again";
   registry_.roll_back(Names{"b", "c"}, "rolled back", now_);
   EXPECT_THAT(registry_.names(), ElementsAre("a"));
-  EXPECT_EQ(registry_.take_table(), nullptr);
+  EXPECT_EQ(registry_.take_table(now_), nullptr);
   EXPECT_EQ(registry_.take_retired().size(), 2U);
 }
 

@@ -192,6 +192,19 @@ TEST_F(SupervisorTest, TroubleOfAWorkerAsksTheReplicaAtOnce) {
   });
 }
 
+TEST_F(SupervisorTest, EjectionByOneWorkerIsOneForAllUntilTheReplicaAnswersItsHeartbeat) {
+  tell([this]() -> Task<void> {
+    const uint64_t id = control_.published()->upstreams[0]->id;
+    control_.report(1, {id, http::Cause::replica_response_timeout, true});
+    EXPECT_TRUE(co_await until([&] { return table_size() == 1; }));
+    EXPECT_THAT(table_names(), ElementsAre("Server2"));
+    control_.report(0, {control_.published()->upstreams[0]->id, http::Cause::replica_reset, true});
+    EXPECT_TRUE(co_await until([&] { return supervisor_->registry().ejections_withheld() == 1; }));
+    EXPECT_TRUE(co_await until([&] { return table_size() == 2; }));
+    EXPECT_EQ(control_.published()->upstreams[0]->id, id) << "the same life";
+  });
+}
+
 TEST_F(SupervisorTest, AnAdditionUnderWayFailsWhenTheProgramEnds) {
   runtime_.addresses["A"] = closed_address();
   tell([this]() -> Task<void> {

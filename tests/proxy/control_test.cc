@@ -137,9 +137,9 @@ TEST(Control, ReadersNeverSeeAFreedTableThroughTenThousandPairsOfChanges) {
   EXPECT_GT(loops.load(), 0u);
 }
 
-TEST(RetryBudget, AllowsTheReserveAndThenAShareOfTheRequests) {
+TEST(RetryBudget, AllowsTheFirstAndThenAShareOfTheRequests) {
   RetryBudget budget(20);
-  for (uint32_t i = 0; i < RetryBudget::reserve; ++i) ASSERT_TRUE(budget.take());
+  for (uint32_t i = 0; i < RetryBudget::at_start; ++i) ASSERT_TRUE(budget.take());
   EXPECT_FALSE(budget.take());
   int retries = 0;
   for (int request = 0; request < 1000; ++request) {
@@ -147,6 +147,13 @@ TEST(RetryBudget, AllowsTheReserveAndThenAShareOfTheRequests) {
     if (budget.take()) ++retries;
   }
   EXPECT_EQ(retries, 200);
+}
+
+TEST(RetryBudget, SavesUpForABurstAndNoMore) {
+  RetryBudget budget(20);
+  for (uint32_t i = 0; i < 100 * RetryBudget::saved_max; ++i) budget.on_request();
+  for (uint32_t i = 0; i < RetryBudget::saved_max; ++i) ASSERT_TRUE(budget.take());
+  EXPECT_FALSE(budget.take());
 }
 
 TEST(RetryBudget, OfZeroAllowsNone) {

@@ -29,17 +29,24 @@ void Conversation::start(std::vector<SocketAddress> replicas) {
 }
 
 void Conversation::publish(std::vector<SocketAddress> replicas) {
+  upstreams_.clear();
+  std::set<size_t> all;
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    upstreams_.push_back(std::make_shared<Upstream>(++next_id_, "S" + std::to_string(i + 1), replicas[i], 1));
+    all.insert(i);
+  }
+  publish_only(all);
+}
+
+void Conversation::publish_only(const std::set<size_t>& which) {
   balance::Builder builder(balance::TableSettings{});
   auto table = std::make_unique<RouteTable>();
-  upstreams_.clear();
-  for (size_t i = 0; i < replicas.size(); ++i) {
-    const std::string name = "S" + std::to_string(i + 1);
-    ASSERT_TRUE(builder.join(name, 1));
-    builder.set_ready(name, true);
-    upstreams_.push_back(std::make_shared<Upstream>(++next_id_, name, replicas[i], 1));
+  for (size_t i = 0; i < upstreams_.size(); ++i) {
+    ASSERT_TRUE(builder.join(upstreams_[i]->name, 1));
+    builder.set_ready(upstreams_[i]->name, which.contains(i));
+    if (which.contains(i)) table->upstreams.push_back(upstreams_[i]);
   }
   table->table = builder.build();
-  table->upstreams = upstreams_;
   control_->publish(std::move(table));
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,10 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
 
   // The proxy begins to serve; its replicas are at these addresses, named S1, S2, … . None named: one at server().
   void start(std::vector<SocketAddress> replicas = {});
-  // Another table, in force when it returns.
+  // Another table, in force when it returns; the replicas in it are new ones.
   void publish(std::vector<SocketAddress> replicas);
+  // A table of some of those that are there, the same ones as before.
+  void publish_only(const std::set<size_t>& which);
 
   Peer& client();                       // a new client connects
   SocketAddress server() { return world_->server(); }
@@ -53,7 +56,7 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   void expect_service();
 
   const WorkerMeters& meters() { return control_->meters(0); }
-  uint64_t refusals(http::Cause cause) { return meters().refusals[static_cast<size_t>(cause)].value(); }
+  uint64_t refusals(http::Cause cause) { return meters().refusals.of(cause).value(); }
   const Upstream& replica(size_t index) { return *upstreams_.at(index); }
   Control& control() { return *control_; }
   void turn();

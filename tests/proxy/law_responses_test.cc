@@ -329,6 +329,7 @@ TEST_P(LawOfResponses, U20NeverTriesAPostAgainThatAKeptConnectionMayHaveTaken) {
 
 TEST_P(LawOfResponses, U21GivesASilentReplicasRequestToTheNextAndLooksAway) {
   settings.timeouts.response = 40ms;
+  settings.ejection.consecutive_failures = 1;
   start({server(), server()});
   Peer& c = client();
   Peer& silent = ask(c);
