@@ -89,7 +89,7 @@ class _Commit:
         """{name of a test in the suite 'bench': its program}."""
         print(f"building {self.name} …", flush=True)
         environment = {"CC": "ccache gcc", "CXX": "ccache g++"} if _has("ccache") else {}
-        set_up = ["meson", "setup", "--buildtype=release", "-Dwerror=false"]
+        set_up = ["meson", "setup", "--buildtype=plain", "-Doptimization=2", "-Db_lto=true", "-Dwerror=false"]
         _quietly([*set_up, str(self.build_folder), str(self.source)], environment)
         listed = subprocess.run(
             ["meson", "introspect", "--tests", str(self.build_folder)], capture_output=True, text=True, check=True

@@ -119,7 +119,7 @@ def _data(arguments, scope, found):
             "balance": arguments.balance,
             "tiny": arguments.tiny,
             "forced": arguments.force,
-            "build_type": _build_type(arguments.build),
+            "optimization": _optimization(arguments.build),
         },
         "subjects": {name: {"version": subject.version(), "peer": subject.is_peer} for name, subject in found.items()},
         "cases": [case.name for case in scope.cases],
@@ -131,19 +131,22 @@ def _data(arguments, scope, found):
     }
 
 
-def _build_type(folder):
+def _optimization(folder):
+    """The level that the build folder compiles with, and "lto" where it links so."""
     path = folder / "meson-info" / "intro-buildoptions.json"
     chosen = json.loads(path.read_text()) if path.exists() else []
-    return next((option["value"] for option in chosen if option["name"] == "buildtype"), "unknown")
+    values = {option["name"]: option["value"] for option in chosen}
+    return f"-O{values.get('optimization', '?')}{' with lto' if values.get('b_lto') else ''}"
 
 
 def _describe_ground(data, ground, scope):
     data["network"] = ground.network
     for name in ("load_cpu", "proxy_cpus", "descriptors"):
         data["settings"][name] = getattr(ground, name)
-    if data["settings"]["build_type"] != "release":
+    optimization = data["settings"]["optimization"]
+    if optimization not in ("-O2 with lto", "-O3 with lto"):
         data["notes"].append(
-            f"Built as '{data['settings']['build_type']}', not as a release: "
+            f"Built with {optimization}, where a release has -O2 with lto: "
             "ringmaster and the floor cost more than they must."
         )
     if ground.load_cpu in ground.proxy_cpus[:1]:
