@@ -130,11 +130,13 @@ void Connection::free_exchange() noexcept {
   exchange_ = nullptr;
 }
 
-void Connection::exchange_finished(bool keep_alive) noexcept {
+void Connection::exchange_finished(After after) noexcept {
   free_exchange();
   served_ = true;
-  if (!keep_alive) return linger();
+  if (stream_.closed()) return close();
   if (Piece* piece = stream_.front(); piece && piece->size() == 0) stream_.drop_front();
+  if (after == After::close && !stream_.front()) return close();
+  if (after != After::request) return linger();
   stream_.want(Want::small, true);
   wait_for_request();
   if (stream_.front()) read_request();
@@ -155,6 +157,13 @@ void Connection::linger() noexcept {
   stream_.finish_sending();
   stream_.want(Want::small);
   expect_within(linger_ns);
+}
+
+void Connection::close() noexcept {
+  state_ = State::ending;
+  parts_.timers.disarm(timer_);
+  stream_.retire();
+  close_if_joined();
 }
 
 // --- sending, time, ending ------------------------------------------------------------------------------------------

@@ -39,7 +39,9 @@ class Connection : public Link<IdleTag> {
   std::string_view client_ip() noexcept;
   bool trusted() noexcept;              // a listed proxy: its forwarding fields are believed
   void expect_within(uint64_t timeout_ns) noexcept;
-  void exchange_finished(bool keep_alive) noexcept;   // frees the exchange; reads the next request, or ends
+  // What follows an answer. close: the client has said that it sends no more, and all that it sent was read.
+  enum class After : uint8_t { request, close, linger };
+  void exchange_finished(After after) noexcept;       // frees the exchange
   void exchange_left() noexcept;                      // frees the exchange; the connection is ending
 
   // --- the worker calls
@@ -57,6 +59,7 @@ class Connection : public Link<IdleTag> {
   Exchange& make_exchange() noexcept;
   void free_exchange() noexcept;
   void linger() noexcept;
+  void close() noexcept;
   void look_up_peer() noexcept;
   void close_if_joined() noexcept;
 

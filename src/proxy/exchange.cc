@@ -36,6 +36,7 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   head_request_ = head.method == HTTP_HEAD;
   client_minor_ = head.minor;
   client_keep_alive_ = head.keep_alive;
+  last_request_ = !head.keep_alive;
   idempotent_ = head.idempotent;
   upgrade_ = head.upgrade_websocket;
   expect_continue_ = head.expect_continue && head.framing != http::Framing::none;

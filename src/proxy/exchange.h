@@ -104,6 +104,7 @@ class Exchange {
   void send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept;
   void leave() noexcept;
   bool client_may_stay() const noexcept;
+  bool all_read_of_client() const noexcept;
   bool may_be_kept(bool replica_agrees) const noexcept;
 
   Parts& parts_;
@@ -126,6 +127,7 @@ class Exchange {
   uint8_t attempts_ = 0;
   bool head_request_ = false;
   bool client_keep_alive_ = true;
+  bool last_request_ = false;   // the client has said that it sends no other
   bool idempotent_ = false;
   bool upgrade_ = false;
   bool expect_continue_ = false;

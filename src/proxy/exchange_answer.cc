@@ -119,6 +119,12 @@ bool Exchange::client_may_stay() const noexcept {
   return client_keep_alive_ && request_body_.finished() && !parts_.draining;
 }
 
+// The client has said that it sends nothing more, and all that it sent was read: closing loses it no answer.
+bool Exchange::all_read_of_client() const noexcept {
+  const Piece* rest = client_.stream().front();
+  return last_request_ && request_body_.finished() && (!rest || rest->size() == 0);
+}
+
 void Exchange::start_answer(const http::ResponseHead& head) noexcept {
   upstream_->pool().meters().latency.add_us((parts_.now() - sent_ns_) / 1000);
   if (head.status == 404 && parts_.settings.drop_in && !api_) return translate_not_found(head);
@@ -271,7 +277,9 @@ void Exchange::reply(uint16_t status, std::string_view cause, std::string_view m
 }
 
 void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept {
-  client_.stream().send(std::move(lease), bytes);
+  Stream& client = client_.stream();
+  if (last_send_ && stage_ == Stage::answering && all_read_of_client()) client.send_last(std::move(lease), bytes);
+  else client.send(std::move(lease), bytes);
   client_.expect_within(parts_.settings.response_idle_ns);
 }
 
@@ -292,7 +300,9 @@ void Exchange::on_client_sent(Sent sent) noexcept {
 
 void Exchange::finish() noexcept {
   if (upstream_) return;  // still ending; on_upstream_joined() comes back
-  client_.exchange_finished(answer_keep_alive_ && request_body_.finished());  // frees this
+  using Next = Connection::After;
+  const bool stays = answer_keep_alive_ && request_body_.finished();
+  client_.exchange_finished(stays ? Next::request : all_read_of_client() ? Next::close : Next::linger);  // frees this
 }
 
 // --- a tunnel -------------------------------------------------------------------------------------------------------

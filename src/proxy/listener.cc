@@ -1,6 +1,7 @@
 #include "proxy/listener.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "proxy/connection.h"
 
@@ -22,16 +23,9 @@ void Listeners::arm(uint32_t index) noexcept {
 void Listeners::on_accept(uint32_t index, const uring::Completion& completion) noexcept {
   if (!completion.more) listeners_[index].accepting = false;
   if (completion.result >= 0) {
-    const int socket = completion.result;
-    if (stopping_ || parts_.clients.live() >= parts_.settings.connections_max + overshoot_max) {
-      parts_.meters.connections_refused.add();
-      return parts_.ring.close(socket);
-    }
-    parts_.meters.connections_accepted.add();
-    parts_.meters.client_connections.add();
-    parts_.clients.make(parts_, socket).start();
-    make_room();
-  } else {
+    take_in(completion.result);
+    if (!stopping_) make_room();
+  } else if (completion.result != -ECANCELED) {  // that was make_room(), or stop()
     // EMFILE, ENFILE, ENOMEM, ENOBUFS: the operation has ended.
     not_before_ns_ = parts_.now() + retry_ns;
     if (Connection* idle = parts_.idle_clients.front()) {
@@ -40,8 +34,18 @@ void Listeners::on_accept(uint32_t index, const uring::Completion& completion) n
     }
   }
   if (listeners_[index].accepting) return;
-  if (stopping_) parts_.ring.close(listeners_[index].socket);
+  if (stopping_) close(index);
   else paused_ = true;
+}
+
+void Listeners::take_in(int socket) noexcept {
+  if (refusing_ || parts_.clients.live() >= parts_.settings.connections_max + overshoot_max) {
+    parts_.meters.connections_refused.add();
+    return parts_.ring.close(socket);
+  }
+  parts_.meters.connections_accepted.add();
+  parts_.meters.client_connections.add();
+  parts_.clients.make(parts_, socket).start();
 }
 
 bool Listeners::has_room() const noexcept { return parts_.clients.live() < parts_.settings.connections_max; }
@@ -71,12 +75,21 @@ void Listeners::resume_if_room() noexcept {
   }
 }
 
-void Listeners::stop() noexcept {
+void Listeners::stop(Waiting waiting) noexcept {
+  refusing_ = waiting == Waiting::refused;
   if (stopping_) return;
   stopping_ = true;
   for (uint32_t i = 0; i < listeners_.size(); ++i) {
     if (listeners_[i].accepting) parts_.ring.cancel(Token{Verb::accept, 0, i}.pack());
-    else parts_.ring.close(listeners_[i].socket);
+    else close(i);
+  }
+}
+
+void Listeners::close(uint32_t index) noexcept {
+  for (;;) {
+    const int socket = parts_.ring.accept_or_close(listeners_[index].socket);
+    if (socket < 0) return;
+    take_in(socket);
   }
 }
 

@@ -18,17 +18,21 @@ class Listeners {
   void on_accept(uint32_t index, const uring::Completion& completion) noexcept;
   // Once for each loop: arms what paused, when there is room again.
   void resume_if_room() noexcept;
-  void stop() noexcept;   // for good
+  // For good. What becomes of those who have connected and were not accepted yet.
+  enum class Waiting : uint8_t { served, refused };
+  void stop(Waiting waiting) noexcept;
   bool stopped() const noexcept;
   // When resume_if_room() has something to do by itself; UINT64_MAX: when something else happens.
   uint64_t wake_ns() const noexcept;
 
  private:
   struct Listener {
-    int socket;             // closed through the ring, which may have a use for it until then
+    int socket;             // the ring closes it
     bool accepting = false;
   };
   void arm(uint32_t index) noexcept;
+  void take_in(int socket) noexcept;
+  void close(uint32_t index) noexcept;
   bool has_room() const noexcept;
   bool may_resume() const noexcept;
   void make_room() noexcept;
@@ -43,6 +47,7 @@ class Listeners {
   uint64_t not_before_ns_ = 0;
   bool paused_ = false;
   bool stopping_ = false;
+  bool refusing_ = false;
 };
 
 }  // namespace ringmaster::proxy

@@ -20,7 +20,8 @@ void Stream::want(Want want, bool expect_empty) noexcept {
 }
 
 void Stream::arm() noexcept {
-  if (receiving_ != Receiving::off || want_ == Want::nothing || terminating_ || ended_ || receive_failed_) return;
+  if (receiving_ != Receiving::off || want_ == Want::nothing) return;
+  if (terminating_ || last_ || ended_ || receive_failed_) return;
   if (enough()) return;  // take_front() arms when all has been taken
   if (want_ == Want::bulk) {
     receive_bulk();
@@ -43,7 +44,11 @@ void Stream::receive_bulk() noexcept {
 }
 
 void Stream::stop_multishot() noexcept {
-  if (receiving_ != Receiving::multishot || stopping_) return;
+  if (receiving_ == Receiving::multishot) stop_receiving();
+}
+
+void Stream::stop_receiving() noexcept {
+  if (receiving_ == Receiving::off || stopping_) return;
   stopping_ = true;
   tools_.ring.cancel(receive_token_);
 }
@@ -155,7 +160,7 @@ void Stream::send(std::span<const char> bytes) noexcept {
   sending_ = true;
   handed_over_ = false;
   send_size_ = static_cast<uint32_t>(bytes.size());
-  tools_.ring.send(socket_, bytes, uring::SendMode::now, send_token_);
+  tools_.ring.send(socket_, bytes, last_ ? uring::SendMode::then_close : uring::SendMode::now, send_token_);
 }
 
 void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
@@ -163,11 +168,20 @@ void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
   send(bytes);
 }
 
+void Stream::send_last(uring::Lease lease, std::span<const char> bytes) noexcept {
+  last_ = true;
+  stop_receiving();
+  send(std::move(lease), bytes);
+}
+
 Sent Stream::on_send(const uring::Completion& completion) noexcept {
   sending_ = false;
   outgoing_.reset();
   handed_over_ = completion.result > 0;
-  if (completion.result >= 0 && static_cast<uint32_t>(completion.result) == send_size_) return Sent::all;
+  if (completion.result >= 0 && static_cast<uint32_t>(completion.result) == send_size_) {
+    if (last_) socket_ = -1;
+    return Sent::all;
+  }
   if (last_error_ == 0) last_error_ = completion.result < 0 ? -completion.result : EPIPE;
   return Sent::failed;
 }
@@ -181,22 +195,33 @@ void Stream::terminate() noexcept {
   drop_all();
   if (joined()) return;
   // shutdown(2) completes a multishot receive and a blocked send alike; a cancel by descriptor can miss the latter.
-  tools_.ring.shut_down(socket_, false);
+  if (!last_) tools_.ring.shut_down(socket_, false);
+  else if (sending_) tools_.ring.cancel(send_token_);  // the descriptor may be closed already
+}
+
+void Stream::retire() noexcept {
+  ensure(!sending_);
+  terminating_ = true;
+  want_ = Want::nothing;
+  drop_all();
+  stop_receiving();
 }
 
 void Stream::abort() noexcept {
   if (terminating_) return;
   terminating_ = true;
+  aborting_ = true;
   want_ = Want::nothing;
   drop_all();
-  tools_.ring.reset_on_close(socket_);
   // No shutdown here: it would send the orderly end first.
-  if (receiving_ != Receiving::off) tools_.ring.cancel(receive_token_);
+  stop_receiving();
   if (sending_) tools_.ring.cancel(send_token_);
 }
 
 void Stream::close() noexcept {
   ensure(joined());
+  if (closed()) return;
+  if (aborting_) tools_.ring.reset_on_close(socket_);
   tools_.ring.close(socket_);
   socket_ = -1;
 }

@@ -112,6 +112,9 @@ class Stream {
   // --- sending
   void send(std::span<const char> bytes) noexcept;  // the owner keeps the bytes alive until on_send
   void send(uring::Lease lease, std::span<const char> bytes) noexcept;    // bytes lie in the leased buffer
+  // The last bytes that the peer is owed, from a peer that sends nothing more: nothing is received from here on, and
+  // where all of it leaves, the socket is closed with it, without a further turn of the loop.
+  void send_last(uring::Lease lease, std::span<const char> bytes) noexcept;
   Sent on_send(const uring::Completion& completion) noexcept;
   bool sending() const noexcept { return sending_; }
   bool handed_over() const noexcept { return handed_over_; }  // at least a byte of the last send reached the kernel
@@ -119,11 +122,14 @@ class Stream {
 
   // --- ending
   void terminate() noexcept;
-  // The same, but the peer sees a reset instead of an orderly end.
+  // As terminate(), where the peer is owed nothing and sends nothing any more: no need to shut the socket down first.
+  void retire() noexcept;
+  // As terminate(), but the peer sees a reset instead of an orderly end.
   void abort() noexcept;
   bool terminating() const noexcept { return terminating_; }
   bool joined() const noexcept { return receiving_ == Receiving::off && !sending_; }
   void finish_sending() noexcept { tools_.ring.shut_down(socket_, true); }
+  bool closed() const noexcept { return socket_ < 0; }   // by send_last()
   void close() noexcept;   // joined() only
 
  private:
@@ -131,6 +137,7 @@ class Stream {
   void arm() noexcept;
   void receive_bulk() noexcept;
   void stop_multishot() noexcept;
+  void stop_receiving() noexcept;
   bool find_buffers() noexcept;
   void enqueue(uring::Lease lease, uint32_t size) noexcept;
   bool enough() const noexcept { return queued_ >= queued_max_ || (filled_ && queued_ >= 2); }
@@ -157,6 +164,8 @@ class Stream {
   bool expect_empty_ = false;
   bool receive_failed_ = false;
   bool terminating_ = false;
+  bool aborting_ = false;
+  bool last_ = false;         // send_last() was called
 };
 
 }  // namespace ringmaster::proxy

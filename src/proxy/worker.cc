@@ -115,14 +115,14 @@ void Worker::watch_phase() noexcept {
 // No new connections; what is under way may finish; whoever is idle has a moment for a last request.
 void Worker::begin_drain() noexcept {
   parts_.draining = true;
-  listeners_.stop();
+  listeners_.stop(Listeners::Waiting::served);
   parts_.clients.each([](Connection& client) { client.begin_drain(); });
   parts_.timers.set(drain_timer_, parts_.now() + parts_.settings.drain_ns);
 }
 
 void Worker::end_all() noexcept {
   parts_.draining = true;
-  listeners_.stop();
+  listeners_.stop(Listeners::Waiting::refused);
   parts_.clients.each([](Connection& client) { client.cut(); });
   router_.cut_all();
 }

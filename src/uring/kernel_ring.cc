@@ -1,5 +1,6 @@
 #include "uring/kernel_ring.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <liburing.h>
 #include <netinet/in.h>
@@ -41,6 +42,7 @@ class KernelRing final : public Ring {
   void shut_down(int socket, bool only_sending) override;
   void reset_on_close(int socket) override;
   SocketAddress peer_of(int socket) override;
+  int accept_or_close(int listener) override;
 
   void set_up_buffers(uint16_t entries) override;
   void provide_buffer(uint16_t buffer_id, std::span<char> bytes) override;
@@ -182,11 +184,16 @@ void KernelRing::receive(int socket, std::span<char> bytes, bool expect_empty, u
 
 void KernelRing::send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) {
   ensure(!bytes.empty() && bytes.size() <= INT32_MAX);
+  const bool closes = mode == SendMode::then_close;
+  if (closes && io_uring_sq_space_left(&ring_) < 2) submit_early();  // a link does not reach across submissions
   io_uring_sqe* entry = next_entry();
   // MSG_WAITALL: the kernel goes on by itself after a short send, so that there is one completion for all of it.
   const int flags = MSG_NOSIGNAL | MSG_WAITALL | (mode == SendMode::more_comes ? MSG_MORE : 0);
   io_uring_prep_send(entry, socket, bytes.data(), bytes.size(), flags);
   io_uring_sqe_set_data64(entry, user_data);
+  if (!closes) return;
+  io_uring_sqe_set_flags(entry, IOSQE_IO_LINK);  // a short send breaks the link
+  close(socket);
 }
 
 // By user_data, not by descriptor: the latter was seen to miss a blocked send.
@@ -240,6 +247,13 @@ SocketAddress KernelRing::peer_of(int socket) {
   auto* address = reinterpret_cast<sockaddr*>(&storage);
   if (getpeername(socket, address, &length) != 0) return {};
   return SocketAddress(address, length);
+}
+
+int KernelRing::accept_or_close(int listener) {
+  fcntl(listener, F_SETFL, O_NONBLOCK);
+  const int socket = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (socket < 0) ::close(listener);
+  return socket;
 }
 
 // --- provided buffers -----------------------------------------------------------------------------------------------

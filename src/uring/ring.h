@@ -38,6 +38,7 @@ struct Completion {
 enum class SendMode : uint8_t {
   now,         // leaves at once
   more_comes,  // MSG_MORE: the next send follows at once and may share the segment
+  then_close,  // and the socket is closed as soon as all has left; see send()
 };
 
 class Ring {
@@ -63,6 +64,9 @@ class Ring {
   virtual void receive(int socket, std::span<char> bytes, bool expect_empty, uint64_t user_data) = 0;
   // All of `bytes`, or an error: completes once. A count below bytes.size() means that the socket was shut down or
   // reset on the way.
+  // then_close: the descriptor must not be named until the completion, and where that says that all was sent, never
+  // again: it is closed, and may be another connection's already. Else it is still open. Nothing else may be in flight
+  // on it, but a receive for which a cancel was asked before.
   virtual void send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) = 0;
   // Asks for the operation named `target` to end; it then completes with -ECANCELED unless something else came
   // first (a send that is partly done completes with its count). The request itself completes unseen.
@@ -82,6 +86,10 @@ class Ring {
   // Makes close() send a reset instead of an orderly end, so that the peer cannot take a cut answer for a whole one.
   virtual void reset_on_close(int socket) = 0;
   virtual SocketAddress peer_of(int socket) = 0;
+  // The end of listening, call by call: whoever is connected and not yet accepted (a descriptor as from
+  // accept_multishot); where nobody is, -1, and the listener is closed. Nothing may be in flight on it. A close alone
+  // would reset those who wait.
+  virtual int accept_or_close(int listener) = 0;
 
   // --- provided buffers ----------------------------------------------------------------------------------------------
   // One group for each ring; BufferPool is the only caller. `entries`: a power of two, at most 32768.

@@ -66,13 +66,27 @@ void FakeRing::try_accept(int listener) {
       complete(socket, socket->reading, -failure, false);
       return;
     }
-    FakePeer& peer = *socket->backlog.front();
-    socket->backlog.pop_front();
-    const int descriptor = new_descriptor();
-    sockets_[descriptor] = Socket{};
-    link(peer, descriptor);
+    const int descriptor = accept_first(*socket);
     complete(socket, socket->reading, descriptor, !chance(rates_.multishot_ends));
   }
+}
+
+int FakeRing::accept_first(Socket& listener) {
+  FakePeer& peer = *listener.backlog.front();
+  listener.backlog.pop_front();
+  const int descriptor = new_descriptor();
+  sockets_[descriptor] = Socket{};
+  link(peer, descriptor);
+  return descriptor;
+}
+
+int FakeRing::accept_or_close(int listener) {
+  Socket& socket = open_socket(listener, "accept_or_close");
+  if (socket.state != State::listening) broken_rule("accept_or_close on a descriptor that does not listen");
+  if (socket.undelivered > 0) broken_rule("accept_or_close while an accept is in flight");
+  if (!socket.backlog.empty()) return accept_first(socket);
+  finish_close(listener);
+  return -1;
 }
 
 void FakeRing::serve(const SocketAddress& address, std::function<void(FakePeer&)> on_connect) {
@@ -201,6 +215,7 @@ void FakeRing::try_send(int descriptor) {
   }
   if (socket->write_shut || socket->broken) {
     const int32_t failure = socket->write_shut ? -EPIPE : -ECONNRESET;
+    socket->closing = false;  // then_close: not this time
     complete(socket, operation, operation->sent > 0 ? static_cast<int32_t>(operation->sent) : failure, false);
     return;
   }
@@ -216,8 +231,21 @@ void FakeRing::try_send(int descriptor) {
   operation->sent += count;
   if (count > 0) schedule(latency_ns, [this, &peer] { deliver_to(peer); });
   if (operation->sent < operation->source.size()) return;
-  if (operation->mode == SendMode::now) ++peer.segments_;
+  if (operation->mode != SendMode::more_comes) ++peer.segments_;
   complete(socket, operation, static_cast<int32_t>(operation->sent), false);
+  if (operation->mode == SendMode::then_close) close_after_send(descriptor);
+}
+
+// The descriptor is free for the next connection before the program has seen any of this.
+void FakeRing::close_after_send(int descriptor) {
+  if (const OperationPointer reading = find(descriptor)->reading) {
+    if (!reading->cancel_asked) broken_rule("then_close with a receive in flight that nobody has cancelled");
+    complete(find(descriptor), reading, -ECANCELED, false);
+  }
+  for (const auto& [number, operation] : operations_) {
+    if (operation->descriptor == descriptor) operation->descriptor = -1;
+  }
+  finish_close(descriptor);
 }
 
 // The peer takes what lies in its socket buffer, if it reads.

@@ -174,6 +174,7 @@ void FakeRing::send(int socket, std::span<const char> bytes, SendMode mode, uint
   writer.writing->source = bytes;
   writer.writing->source_then.assign(bytes.data(), bytes.size());
   writer.writing->mode = mode;
+  writer.closing = mode == SendMode::then_close;
   submit([this, socket] { try_send(socket); });
 }
 
@@ -191,6 +192,7 @@ void FakeRing::cancel(uint64_t target) {
       if (operation->user_data == target && !operation->over) named.push_back(operation);
     }
     if (named.empty()) return;
+    named.front()->cancel_asked = true;
     if (named.size() > 1) broken_rule(fmt::format("cancel of user_data {:#x}, which names two operations", target));
     uint64_t delay_ns = std::exchange(next_cancel_delay_ns_, 0);
     if (delay_ns == 0 && chance(rates_.late_cancel)) delay_ns = 1 + random(1'000'000);
@@ -204,6 +206,7 @@ void FakeRing::take_effect(const OperationPointer& target) {
   const int32_t result = target->sent > 0 ? static_cast<int32_t>(target->sent) : -ECANCELED;
   Socket* socket = find(target->descriptor);
   if (target->kind == Kind::connect) socket->state = State::failed;
+  if (target->kind == Kind::send) socket->closing = false;
   complete(socket, target, result, false);
 }
 

@@ -149,6 +149,7 @@ class FakeRing final : public Ring {
   Result<int> open_stream_socket(int family) override;
   void shut_down(int socket, bool only_sending) override;
   void reset_on_close(int socket) override;
+  int accept_or_close(int listener) override;
   SocketAddress peer_of(int socket) override;
   void set_up_buffers(uint16_t entries) override;
   void provide_buffer(uint16_t buffer_id, std::span<char> bytes) override;
@@ -174,6 +175,7 @@ class FakeRing final : public Ring {
     const SocketAddress* address = nullptr;
     SocketAddress address_then;
     bool submitted = false;
+    bool cancel_asked = false;
     bool over = false;                   // the final completion is posted
   };
   using OperationPointer = std::shared_ptr<Operation>;
@@ -228,6 +230,7 @@ class FakeRing final : public Ring {
   FakePeer& new_peer(const SocketAddress& address);
   void link(FakePeer& peer, int descriptor);
   void try_accept(int listener);
+  int accept_first(Socket& listener);
   void start_connect(const OperationPointer& operation);
   void finish_connect(const OperationPointer& operation, const SocketAddress& address, Answer answer);
   void try_receive(int descriptor);
@@ -239,6 +242,7 @@ class FakeRing final : public Ring {
   void break_connection(FakePeer& peer, bool tell_program, bool tell_peer);
   void break_later(FakePeer& peer, bool tell_program, bool tell_peer);
   void finish_close(int descriptor);
+  void close_after_send(int descriptor);
 
   const uint64_t seed_;
   uint64_t random_state_;

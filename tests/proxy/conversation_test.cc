@@ -596,6 +596,74 @@ TEST_P(Conversation, DrainsByFinishingWhatIsUnderWayAndSayingClose) {
   expect_end(busy);
 }
 
+TEST_P(Conversation, DrainsWhoHasConnectedAndWasNotAcceptedYet) {
+  settings.limits.connections = 1;
+  start();
+  Peer& busy = client();
+  busy.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  Peer& its_upstream = upstream();
+  wait_for(its_upstream, "\r\n\r\n");
+  Peer& waiting = client();
+  waiting.write("GET /waiting HTTP/1.1\r\nHost: h\r\n\r\n");
+  run_for(10ms);
+  control().set_phase(Phase::draining);
+  run_until([&] { return upstream_connections() == 2; }, "a connection for the one that waited");
+  wait_for(upstream(), "GET /waiting");
+  its_upstream.write(ok("last"));
+  wait_for(busy, "last");
+  upstream().write(ok("of all"));
+  expect(waiting, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nof all");
+  expect_end(waiting);
+}
+
+TEST_P(Conversation, KeepsTheOnlyClientThatItMayHave) {
+  settings.limits.connections = 1;
+  start();
+  Peer& only = client();
+  run_for(200ms);
+  only.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for(upstream(), "\r\n\r\n");
+  upstream().write(ok("served"));
+  wait_for(only, "served");
+  EXPECT_EQ(meters().connections_retired.value(), 0u);
+}
+
+// The last answer and the end leave together; the descriptor may be another client's before its completion is seen.
+TEST_P(Conversation, ClosesWithTheAnswerThatTheClientAskedToBeTheLast) {
+  start();
+  for (int i = 0; i < 8; ++i) {
+    Peer& c = client();
+    Peer& next = client();
+    c.write("GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    wait_for(upstream(), "GET /last");
+    upstream().write(ok("bye"));
+    expect(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbye");
+    expect_end(c);
+    EXPECT_FALSE(c.was_reset());
+    next.write("GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for(upstream(), "GET /next");
+    upstream().write(ok("on"));
+    wait_for(next, "\r\n\r\non");
+    next.end();
+  }
+  run_until([&] { return meters().client_connections.value() == 0; }, "the end of all clients");
+}
+
+// A reader that stops in the middle of its last answer is given up, although the close waits behind the send.
+TEST_P(Conversation, GivesUpOnAReaderThatStopsInItsLastAnswer) {
+  settings.timeouts.response_idle = 300ms;
+  start();
+  Peer& c = client();
+  c.pause_reading();
+  c.write("GET /last HTTP/1.0\r\nHost: h\r\n\r\n");
+  wait_for(upstream(), "GET /last");
+  const std::string body(16 << 20, 'x');
+  upstream().write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  run_until([&] { return meters().client_connections.value() == 0; }, "the end of its connection");
+  EXPECT_GE(meters().client_aborts.value(), 1u);
+  expect_service();
+}
+
 TEST_P(Conversation, RetiresTheLongestIdleClientToServeANewOne) {
   settings.limits.connections = 3;
   start();

@@ -178,7 +178,7 @@ class _Client(asyncio.Protocol):
         if self.waiting:
             if self.length == -3 and self.head and error is None:
                 self._answered(bytes(self.buffer))
-            elif self.answers and not self.head and not self.buffer:
+            elif (self.answers or self.load.refusal_ends) and not self.head and not self.buffer:
                 self.load.report.closed_idle += 1
             else:
                 kind = "reset" if error else ("truncated" if self.head or self.buffer else "closed early")
@@ -207,7 +207,8 @@ class Load:
         self.check = check
         self.classify = classify
         self.fresh_connections = fresh_connections
-        self.refusal_ends = refusal_ends  # a refused connection is the end of that client, not a failure
+        self.refusal_ends = refusal_ends  # a refused connection is the end of that client, not a failure; one
+                                          # whose handshake met the close of the listener is as good as refused
         self.pause = pause                # before a connection is opened again
         self.report = Report()
         self.connected: set[_Client] = set()

@@ -105,6 +105,20 @@ TEST_P(RingTest, AcceptMultishotYieldsEveryConnection) {
   }
 }
 
+TEST_P(RingTest, AcceptOrCloseTakesInWhoeverWaitsAndThenCloses) {
+  const int listener = world_->listen();
+  Peer& first = world_->dial(listener);
+  Peer& second = world_->dial(listener);
+  for (int i = 0; i < 10; ++i) world_->turn();
+  for (Peer* peer : {&first, &second}) {
+    const int socket = ring_.accept_or_close(listener);
+    ASSERT_GE(socket, 0);
+    open_.push_back(socket);
+    EXPECT_FALSE(peer->was_reset());
+  }
+  EXPECT_EQ(ring_.accept_or_close(listener), -1);
+}
+
 // A connection that comes together with a cancel is accepted late or stays in the backlog; it is not lost.
 TEST_P(RingTest, CancelOfAcceptLosesNoConnection) {
   const int listener = world_->listen();
@@ -240,6 +254,35 @@ TEST_P(RingTest, CancelCompletesABlockedSendWithItsCount) {
   const Completion cut = world_->next(sending);
   EXPECT_GT(cut.result, 0);
   EXPECT_LT(cut.result, static_cast<int32_t>(bytes.size()));
+}
+
+TEST_P(RingTest, ThenCloseEndsTheConnectionBehindTheLastByte) {
+  BufferPool pool(ring_, small_buffers);
+  Peer* peer = nullptr;
+  const int socket = accept_one(&peer);
+  ring_.receive_multishot(socket, true, receiving);
+  ring_.wait(0);
+  ring_.cancel(receiving);
+  const std::string bytes = pattern(3'000'000);
+  ring_.send(socket, bytes, SendMode::then_close, sending);
+  EXPECT_EQ(world_->next(sending).result, static_cast<int32_t>(bytes.size()));
+  EXPECT_EQ(world_->next(receiving).result, -ECANCELED);
+  std::erase(open_, socket);
+  world_->run_until([&] { return peer->ended() || peer->was_reset(); }, "the end at the peer");
+  EXPECT_FALSE(peer->was_reset());
+  EXPECT_EQ(peer->received(), bytes);
+}
+
+TEST_P(RingTest, ThenCloseLeavesTheSocketOpenWhereNotAllWasSent) {
+  Peer* peer = nullptr;
+  const int socket = accept_one(&peer);
+  peer->pause_reading();
+  const std::string bytes = pattern(16'000'000);
+  ring_.send(socket, bytes, SendMode::then_close, sending);
+  EXPECT_TRUE(world_->quiet(sending));
+  ring_.cancel(sending);
+  EXPECT_LT(world_->next(sending).result, static_cast<int32_t>(bytes.size()));
+  EXPECT_NE(ring_.peer_of(socket).port(), 0);
 }
 
 TEST_P(RingTest, ShutDownCompletesAReceiveAndEndsThePeersStream) {
