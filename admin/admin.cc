@@ -49,6 +49,7 @@ RegistrySettings registry_settings(const config::Settings& settings, const proxy
   made.table.virtual_nodes = settings.routing.virtual_nodes;
   made.table.probing = settings.routing.probing == "quadratic" ? balance::Probing::quadratic : balance::Probing::linear;
   made.workers = control.workers();
+  made.keep_homes = settings.routing.affinity == "strict";
   made.rise = settings.heartbeat.rise;
   made.fall = settings.heartbeat.fall;
   made.ejection_ns = static_cast<uint64_t>(std::chrono::nanoseconds(settings.heartbeat.interval).count());

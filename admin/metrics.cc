@@ -111,6 +111,19 @@ void write_ejections(Page& page, const Registry& registry) {
   page.sample("table_ejections_withheld_total", "", registry.ejections_withheld());
 }
 
+void write_placements(Page& page, const proxy::Control& control) {
+  page.family("placements_total", "counter", "Attempts that did not go to the slot's owner at once, by what became of "
+                                             "them");
+  for (uint32_t worker = 0; worker < control.workers(); ++worker) {
+    const auto& placements = control.meters(worker).placements;
+    for (size_t i = 1; i < placements.size(); ++i) {
+      const std::string_view verdict = balance::name_of(static_cast<balance::Verdict>(i));
+      page.sample("placements_total", fmt::format("worker=\"{}\",verdict=\"{}\"", worker, verdict),
+                  placements[i].value());
+    }
+  }
+}
+
 struct ReplicaRows {
   std::string name;
   TotalsByWorker totals;
@@ -204,6 +217,7 @@ std::string metrics_text(const Registry& registry, const proxy::Control& control
   write_answers(page, control);
   write_cause_meters(page, control);
   write_ejections(page, registry);
+  write_placements(page, control);
   write_replica_states(page, registry);
   write_replica_meters(page, registry);
   return page.take();

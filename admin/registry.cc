@@ -90,6 +90,7 @@ void Registry::join_one(const NewReplica& wish, bool provisional, uint64_t now_n
   replica->provisional = provisional;
   replica->start_at_ns = now_ns;
   replica->past.resize(settings_.workers);
+  table_changed_ = table_changed_ || (settings_.keep_homes && !provisional);
   log_info("replica {}: starting: joined as number {}, weight {}", replica->name, replica->number, replica->weight);
   replicas_.push_back(std::move(replica));
 }
@@ -161,7 +162,7 @@ void Registry::leave(const std::string& name, const std::string& reason, std::op
   const auto place = std::ranges::find_if(replicas_, [&](const auto& replica) { return replica->name == name; });
   if (place == replicas_.end()) return;
   Replica& replica = **place;
-  table_changed_ = table_changed_ || replica.in_table;
+  table_changed_ = table_changed_ || replica.in_table || settings_.keep_homes;
   change(replica, Happening::removed, reason, now_ns);
   builder_.leave(replica.name);
   if (replica.life) {
@@ -402,7 +403,16 @@ std::unique_ptr<proxy::RouteTable> Registry::take_table(uint64_t now_ns) {
     ensure(replicas_[place]->life && replicas_[place]->life->upstream);
     table->upstreams.push_back(replicas_[place]->life->upstream);
   }
+  if (settings_.keep_homes) table->homes = homes();
   return table;
+}
+
+std::shared_ptr<const balance::Table> Registry::homes() const {
+  balance::Builder builder = builder_.clone();
+  for (const auto& replica : replicas_) {
+    if (!replica->provisional) builder.set_ready(replica->name, true);
+  }
+  return std::make_shared<const balance::Table>(builder.build());
 }
 
 std::vector<Retired> Registry::take_retired() {

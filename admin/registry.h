@@ -70,6 +70,8 @@ struct RegistrySettings {
   // false: somebody else starts the replicas. A life then never dies, is never replaced, and comes back by answering.
   bool starts_replicas = true;
   config::RespawnName respawn_name = config::RespawnName::same;
+  // Strict affinity: tables say, too, who owns each slot when everybody is ready.
+  bool keep_homes = false;
   uint32_t replicas_max = 1000;
   uint64_t ejection_ns = 500'000'000;
   bool fail_open = true;
@@ -193,6 +195,7 @@ class Registry {
   void replace_by_stranger(Replica& replica, uint64_t now_ns);
   void retire(Replica& replica, const std::string& reason, bool removed, std::optional<uint64_t> drain_ns,
               uint64_t now_ns);
+  std::shared_ptr<const balance::Table> homes() const;
   void leave(const std::string& name, const std::string& reason, std::optional<uint64_t> drain_ns, uint64_t now_ns);
 
   const RegistrySettings settings_;

@@ -96,6 +96,7 @@ Json describe_leaving(const Retired& retired, uint64_t now_ns) {
 Json value_json(const config::Shape& shape, const config::Value& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag;
   if (const auto* number = std::get_if<int64_t>(&value)) {
+    if (shape.kind == config::Kind::factor) return static_cast<double>(*number) / 100;
     return shape.kind == config::Kind::duration ? Json(config::amount_text(shape.kind, *number)) : Json(*number);
   }
   if (const auto* text = std::get_if<std::string>(&value)) return *text;

@@ -44,6 +44,7 @@ class List {
   T* back() noexcept { return empty() ? nullptr : static_cast<T*>(head_.previous); }
   void push_front(T& item) noexcept { insert(*head_.next, item); }
   void push_back(T& item) noexcept { insert(head_, item); }
+  void insert_before(T& present, T& item) noexcept { insert(present, item); }
 
   // The item after this one, or nullptr; read it before the item is unlinked.
   T* after(T& item) noexcept {

@@ -83,8 +83,13 @@ std::optional<Value> read_scalar(const Shape& shape, const toml::node& node) {
     return fits ? read_plain(shape, **text) : std::nullopt;
   }
   if (const auto* number = node.as_integer()) {
+    if (kind == Kind::factor) return read_plain(shape, fmt::format("{}", **number));
     const bool fits = is_number(kind) && (kind != Kind::duration || **number == 0);
     return fits ? judge(shape, **number) : std::nullopt;
+  }
+  if (const auto* number = node.as_floating_point()) {
+    // The shortest text that is this number: as it stands in the file, but for zeros at its end.
+    return kind == Kind::factor ? read_plain(shape, fmt::format("{}", **number)) : std::nullopt;
   }
   const auto* flag = node.as_boolean();
   return flag && kind == Kind::boolean ? std::optional<Value>(**flag) : std::nullopt;

@@ -68,12 +68,28 @@ void check_maglev(const Settings& settings, std::vector<Breach>& out) {
                              routing.slots)});
 }
 
+// Somebody else has to take what is above the bound; and below 1 there is no room for everybody.
+void check_bound(const Settings& settings, std::vector<Breach>& out) {
+  const auto& routing = settings.routing;
+  if (routing.balance_factor == 0) return;
+  if (routing.affinity != "prefer") {
+    out.push_back({{"routing.balance_factor", "routing.affinity"},
+                   fmt::format("found {}, with routing.affinity {}; allowed: 0, or the affinity \"prefer\"",
+                               amount_text(Kind::factor, routing.balance_factor), quoted(routing.affinity))});
+  } else if (routing.balance_factor <= 100) {
+    out.push_back({{"routing.balance_factor"},
+                   fmt::format("found {}; allowed: 0, or more than 1, such as 1.25",
+                               amount_text(Kind::factor, routing.balance_factor))});
+  }
+}
+
 }  // namespace
 
 std::vector<Breach> breaches(const Settings& settings) {
   std::vector<Breach> out;
   check_maglev(settings, out);
   check_room(settings, out);
+  check_bound(settings, out);
   check_runtime(settings, out);
   check_admin(settings, out);
   return out;

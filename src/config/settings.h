@@ -40,6 +40,9 @@ struct Settings {
     uint32_t virtual_nodes = 9;
     std::string probing = "linear";
     std::vector<std::string> key;
+    std::string affinity = "prefer";
+    milliseconds affinity_wait{};
+    uint32_t balance_factor = 0;     // in hundredths: 125 is 1.25; 0: no bound
     bool operator==(const Routing&) const = default;
   } routing;
   struct Replicas {
@@ -65,7 +68,9 @@ struct Settings {
     // The three of the head and pipeline_depth are never 0 here: a 0 in the file becomes the table's maximum.
     uint32_t request_line_bytes = 0, header_bytes = 0, header_count = 0;
     uint64_t body_bytes = 0;                    // 0: none; at most 2^63 - 1
-    uint32_t connections = 0, connections_per_replica = 0, pipeline_depth = 0;
+    uint32_t connections = 0, connections_per_replica = 0, queue_length = 0;
+    milliseconds queue_timeout{};
+    uint32_t pipeline_depth = 0;
     bool operator==(const Limits&) const = default;
   } limits;
   struct Ejection {

@@ -63,6 +63,7 @@ constexpr Texts probings[] = {"linear", "quadratic"};
 // docker is a name of Runtime already, and not offered before there is a runtime behind it.
 constexpr Texts runtimes[] = {"process", "static"};
 constexpr Texts respawn_names[] = {"same", "random"};
+constexpr Texts affinities[] = {"prefer", "strict", "fail_over"};
 constexpr Texts log_levels[] = {"debug", "info", "warning", "error"};
 
 constexpr Texts default_listen[] = {"0.0.0.0:5000", "[::]:5000"};
@@ -183,6 +184,32 @@ constexpr Setting rows[] = {
          .placeholder = "SOURCE",
          .text = "What a request is hashed by: the first of these that it has. Requests with equal keys meet the "
                  "same replica; random spreads them."}),
+    at<&S::routing, &S::Routing::affinity>(
+        {.key = "routing.affinity",
+         .kind = Kind::choice,
+         .default_text = "prefer",
+         .choices = affinities,
+         .text = "What a request does whose replica cannot take it. prefer: it goes to the next in the slot's order "
+                 "when the owner is full, above its bound or down. fail_over: only when it is down; a full one is "
+                 "waited for. strict: nobody else ever serves the key; a full owner is waited for, and one that is "
+                 "gone until it is back."}),
+    at<&S::routing, &S::Routing::affinity_wait>(
+        {.key = "routing.affinity_wait",
+         .kind = Kind::duration,
+         .default_text = "3s",
+         .minimum = 0,
+         .maximum = hour_ms,
+         .text = "With strict: how long a request waits for an owner that is gone; 503 past it."}),
+    at<&S::routing, &S::Routing::balance_factor>(
+        {.key = "routing.balance_factor",
+         .kind = Kind::factor,
+         .default_text = "0",
+         .minimum = 0,
+         .maximum = 10'000,
+         .text = "The bound of consistent hashing with bounded loads: no replica is given a request by which it would "
+                 "hold more than this times its fair share of the requests under way; the next in the slot's order "
+                 "gets it. 1.25 is a good value; 0: no bound. Each worker holds it for its own requests, so that all "
+                 "together may exceed it by at most one request for each further worker."}),
 
     at<&S::replicas, &S::Replicas::runtime>(
         {.key = "replicas.runtime",
@@ -362,7 +389,24 @@ constexpr Setting rows[] = {
                                                          .minimum = 0,
                                                          .maximum = connections_max,
                                                          .unit = "connections",
-                                                         .text = "Connections to one replica at a time. 0: no limit."}),
+                                                         .text = "Connections to one replica at a time, shared out "
+                                                                 "among the workers. 0: no limit."}),
+    at<&S::limits, &S::Limits::queue_length>(
+        {.key = "limits.queue_length",
+         .kind = Kind::integer,
+         .default_text = "128",
+         .minimum = 0,
+         .maximum = connections_max,
+         .unit = "requests",
+         .text = "Requests that may wait for a replica that has as many connections as it may have, shared out among "
+                 "the workers; 503 with Retry-After past it. 0: none waits."}),
+    at<&S::limits, &S::Limits::queue_timeout>(
+        {.key = "limits.queue_timeout",
+         .kind = Kind::duration,
+         .default_text = "1s",
+         .minimum = 1,
+         .maximum = hour_ms,
+         .text = "How long a request may wait there; 503 with Retry-After past it."}),
     at<&S::limits, &S::Limits::pipeline_depth>(
         {.key = "limits.pipeline_depth",
          .kind = Kind::integer,
@@ -452,11 +496,12 @@ static_assert(runtimes[static_cast<size_t>(Runtime::static_list)] == "static");
 static_assert(std::size(runtimes) == static_cast<size_t>(Runtime::docker));
 static_assert(respawn_names[static_cast<size_t>(RespawnName::same)] == "same");
 static_assert(respawn_names[static_cast<size_t>(RespawnName::random)] == "random");
+static_assert(std::size(affinities) == 3);   // balance::affinity() has the same names; the tests compare
 static_assert(log_levels[static_cast<size_t>(LogLevel::error)] == "error" && std::size(log_levels) == 4);
 
 constexpr bool bounds_hold(const Shape& shape) {
   if (shape.kind == Kind::integer || shape.kind == Kind::bytes || shape.kind == Kind::percentage ||
-      shape.kind == Kind::duration) {
+      shape.kind == Kind::duration || shape.kind == Kind::factor) {
     const auto value = amount(shape.kind, shape.default_text);
     return value && *value >= shape.minimum && *value <= shape.maximum && (!shape.zero_is_maximum || shape.minimum > 0);
   }

@@ -120,6 +120,12 @@ Value default_value(const Shape& shape) {
 }
 
 std::string amount_text(Kind kind, int64_t value) {
+  if (kind == Kind::factor && value % 100 != 0) {
+    std::string text = fmt::format("{}.{:02}", value / 100, value % 100);
+    if (text.back() == '0') text.pop_back();
+    return text;
+  }
+  if (kind == Kind::factor) return fmt::format("{}", value / 100);
   if (kind != Kind::duration || value == 0) return fmt::format("{}", value);
   if (value % 3'600'000 == 0) return fmt::format("{}h", value / 3'600'000);
   if (value % 1000 == 0) return fmt::format("{}s", value / 1000);
@@ -147,6 +153,7 @@ std::string allowed_text(const Shape& shape) {
       if (shape.power_of_two) return fmt::format("0 or a power of two up to {}", shape.maximum);
       return "a whole number " + bounds_text(shape);
     case Kind::percentage: return "a whole percentage " + bounds_text(shape);
+    case Kind::factor: return "a number of at most two decimals " + bounds_text(shape);
     case Kind::bytes: return "bytes " + bounds_text(shape) + ", such as 8192 or \"8KiB\"";
     case Kind::duration: return "a duration " + bounds_text(shape) + ", such as \"500ms\", \"1s\" or \"1h\"";
     case Kind::choice: return choices_text(shape, " | ");
@@ -172,6 +179,7 @@ std::string placeholder_of(const Shape& shape) {
   switch (shape.kind) {
     case Kind::boolean: return "true|false";
     case Kind::integer: return "N";
+    case Kind::factor: return "FACTOR";
     case Kind::bytes: return "BYTES";
     case Kind::percentage: return "PERCENT";
     case Kind::duration: return "DURATION";

@@ -24,6 +24,7 @@ enum class Kind : uint8_t {
   integer,
   bytes,       // in the file a number, or text with KiB, MiB, GiB, TiB
   percentage,  // whole
+  factor,      // of at most two decimals, kept in hundredths: 1.25 is 125
   duration,    // milliseconds; text with ms, s, m, h; a bare 0 is 0
   choice,
   text,
@@ -54,12 +55,14 @@ struct Shape {
 };
 
 constexpr bool is_number(Kind kind) {
-  return kind == Kind::integer || kind == Kind::bytes || kind == Kind::percentage || kind == Kind::duration;
+  return kind == Kind::integer || kind == Kind::bytes || kind == Kind::percentage || kind == Kind::duration ||
+         kind == Kind::factor;
 }
 constexpr bool is_list(Kind kind) { return kind == Kind::list || kind == Kind::command; }
 
-// "500ms" as a duration is 500, "8KiB" as bytes is 8192. Whole decimal numbers without a sign; nothing where the text
-// is not of that form or the number does not fit. Bounds are not looked at.
+// "500ms" as a duration is 500, "8KiB" as bytes is 8192, "1.25" as a factor is 125. Whole decimal numbers without a
+// sign, but for the factor's decimals; nothing where the text is not of that form or the number does not fit. Bounds
+// are not looked at.
 constexpr std::optional<int64_t> amount(Kind kind, std::string_view text);
 
 // The value as the table takes it, or nothing where it is outside what the shape allows. A 0 that stands for the
@@ -110,6 +113,22 @@ inline constexpr Suffix suffixes[] = {
     {Kind::duration, "h", 3'600'000},
 };
 
+// `rest` is what follows the digits of the whole number: nothing, or a point and one or two digits.
+constexpr std::optional<int64_t> hundredths(int64_t whole, std::string_view rest) {
+  int64_t number = 0;
+  if (__builtin_mul_overflow(whole, int64_t{100}, &number)) return std::nullopt;
+  if (rest.empty()) return number;
+  if (rest.size() < 2 || rest.size() > 3 || rest[0] != '.') return std::nullopt;
+  int64_t part = 0;
+  for (const char c : rest.substr(1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    part = part * 10 + (c - '0');
+  }
+  if (rest.size() == 2) part *= 10;
+  if (__builtin_add_overflow(number, part, &number)) return std::nullopt;
+  return number;
+}
+
 constexpr std::optional<int64_t> amount(Kind kind, std::string_view text) {
   int64_t number = 0;
   size_t digits = 0;
@@ -119,6 +138,7 @@ constexpr std::optional<int64_t> amount(Kind kind, std::string_view text) {
   }
   if (digits == 0) return std::nullopt;
   const std::string_view rest = text.substr(digits);
+  if (kind == Kind::factor) return hundredths(number, rest);
   if (kind == Kind::duration && rest.empty() && number == 0) return 0;
   for (const Suffix& suffix : suffixes) {
     if (suffix.kind != kind || suffix.text != rest) continue;

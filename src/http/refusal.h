@@ -52,6 +52,8 @@ namespace ringmaster::http {
   X(replica_response_timeout, 504, "The replica did not answer in time")                                            \
   X(no_replica, 503, "No replica is ready")                                                                         \
   X(replica_full, 503, "The replica has as many connections as it may have")                                        \
+  X(queue_timeout, 503, "The replica had no room for the request in time")                                          \
+  X(owner_gone, 503, "The replica that serves this key did not come back in time")                                  \
   X(overloaded, 503, "The proxy has as much work as it may have")                                                   \
   X(internal_error, 500, "The proxy failed")
 

@@ -48,6 +48,9 @@ struct RouteTable {
   uint64_t epoch = 0;                    // set by publish()
   balance::Table table;
   std::vector<UpstreamPtr> upstreams;    // upstreams[i] serves table.members()[i]
+  // With strict affinity: the table as it is when every member is ready. Its owners serve their slots or nobody does.
+  // Its members are in joining order too, and those of `table` are among them.
+  std::shared_ptr<const balance::Table> homes;
 };
 
 // What a worker tells the admin thread. Small, copied.

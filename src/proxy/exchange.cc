@@ -104,7 +104,7 @@ http::Cause Exchange::prepare_request(const http::RequestHead& head) noexcept {
       .client_ip = client_.client_ip(), .trust_forwarded = client_.trusted(), .via = parts_.settings.via};
   std::string address;
   if (head.host.empty()) {  // HTTP/1.0 may leave it out; HTTP/1.1, which the replica gets, may not
-    if (const UpstreamPool* pool = api_ ? api_ : parts_.router->pick(slot_, tried_)) {
+    if (const UpstreamPool* pool = api_ ? api_ : parts_.router->place(ask()).pool) {
       address = pool->upstream().address.text();
     }
     context.default_host = address;
@@ -151,16 +151,35 @@ http::Cause Exchange::prepare_request(const http::RequestHead& head) noexcept {
 }
 
 void Exchange::attempt() noexcept {
+  if (api_) return attempt_at(*api_);
+  const Placement placement = parts_.router->place(ask());
+  if (placement.verdict != balance::Verdict::owner) {
+    parts_.meters.placements[static_cast<size_t>(placement.verdict)].add();
+  }
+  if (balance::serves(placement.verdict)) return attempt_at(*placement.pool);
+  if (balance::waits(placement.verdict)) {
+    stage_ = Stage::waiting;
+    fresh_ = false;
+    return parts_.router->wait(*this, placement);
+  }
+  if (placement.verdict == balance::Verdict::full) cause_ = http::Cause::replica_full;
+  else if (cause_ == http::Cause::none) cause_ = http::Cause::no_replica;
+  end_attempt(After::reply);
+}
+
+void Exchange::on_room(UpstreamPool& pool) noexcept {
+  since_ns = 0;
+  attempt_at(pool);
+}
+
+void Exchange::on_waited_in_vain(http::Cause cause) noexcept { turn_away(cause); }
+
+void Exchange::attempt_at(UpstreamPool& pool) noexcept {
   stage_ = Stage::requesting;
   request_sent_ = false;
   send_failed_ = false;
-  UpstreamPool* pool = api_ ? api_ : parts_.router->pick(slot_, tried_);
-  if (!pool) {
-    if (cause_ == http::Cause::none) cause_ = http::Cause::no_replica;
-    return end_attempt(After::reply);
-  }
   ++attempts_;
-  upstream_ = pool->take(*this, fresh_, cause_);
+  upstream_ = pool.take(*this, fresh_, cause_);
   if (!upstream_) return end_attempt(After::reply);
   if (expect_continue_) {
     // The body is wanted. The replica is not asked: it may never say so, and a client may wait for ever.
@@ -266,7 +285,11 @@ bool Exchange::waits_for_body() const noexcept {
 bool Exchange::may_retry() noexcept {
   const bool safe = !api_ && !answer_began_ && !answered_ && replayable_ &&
                     attempts_ < parts_.settings.attempts_max && (idempotent_ || !handed_over_);
-  if (!safe || !(fresh_ || parts_.router->pick(slot_, tried_))) return false;  // nobody is left to ask
+  if (!safe) return false;
+  if (!fresh_) {
+    const balance::Verdict verdict = parts_.router->place(ask()).verdict;
+    if (!balance::serves(verdict) && !balance::waits(verdict)) return false;  // nobody is left to ask
+  }
   const bool affordable = parts_.retry_budget.take();
   (affordable ? parts_.meters.retries : parts_.meters.retries_denied).add(cause_);
   return affordable;
@@ -327,7 +350,7 @@ void Exchange::on_client_bytes() noexcept {
 // Half a close: the client may still want its answer. In the middle of its body, it has given up.
 void Exchange::on_client_end() noexcept {
   if (stage_ == Stage::tunnelling) return pump_tunnel();
-  const bool wants_more = stage_ == Stage::requesting || stage_ == Stage::answering;
+  const bool wants_more = stage_ == Stage::requesting || stage_ == Stage::waiting || stage_ == Stage::answering;
   if (wants_more && !request_body_.finished() && !client_.stream().front()) on_client_gone();
 }
 
@@ -352,6 +375,7 @@ void Exchange::leave() noexcept {
     // An orderly end would make the client take what it has for the whole answer.
     if (stage_ == Stage::answering && answer_framing_ == http::Framing::until_close) client_.stream().abort();
     stage_ = Stage::leaving;
+    leave_room();
     client_.terminate();
     if (upstream_) return upstream_->terminate();  // on_upstream_joined() comes back
   }

@@ -1,6 +1,7 @@
 // One request and its answer: the client's connection on one side, a replica's on the other.
 //
 //   begin       the head has been read: check, route, rebuild it for the replica
+//   wait        where the replica has no room, or has to come back (waiting_room.h)
 //   request     connect if need be, send, stream the body; when the replica fails and it is safe, once more elsewhere
 //   answer      the replica's head has been read: check, rebuild it for the client, stream the body
 //   finish      give the replica's connection back, tell the client's that the next request may come
@@ -25,10 +26,11 @@
 #include "proxy/head_assembly.h"
 #include "proxy/parts.h"
 #include "proxy/router.h"
+#include "proxy/waiting_room.h"
 
 namespace ringmaster::proxy {
 
-class Exchange {
+class Exchange : public Waiter {
  public:
   Exchange(uint32_t index, uint32_t generation, Parts& parts, Connection& client) noexcept;
 
@@ -55,11 +57,21 @@ class Exchange {
   // It is closed and gone. `handed_over`: at least a byte of what was sent on it last has reached the kernel.
   void on_upstream_joined(bool handed_over) noexcept;
 
+  // --- the router calls, while it waits; it is in no room any more
+  void on_room(UpstreamPool& pool) noexcept;
+  // What it waited for has changed. `anew`: the owner that failed it may be asked again.
+  void place_again(bool anew) noexcept {
+    if (anew) tried_ = {};
+    attempt();
+  }
+  void on_waited_in_vain(http::Cause cause) noexcept;
+
   uint32_t index() const noexcept { return index_; }
 
  private:
   enum class Stage : uint8_t {
     requesting,   // looking for a replica, connecting, sending, waiting for its answer
+    waiting,      // for room at a replica, or for its return
     answering,    // the answer's head has been sent on
     replying,     // an answer of our own is being sent
     tunnelling,   // 101: bytes both ways
@@ -71,6 +83,8 @@ class Exchange {
   // request
   http::Cause prepare_request(const http::RequestHead& head) noexcept;
   void attempt() noexcept;
+  void attempt_at(UpstreamPool& pool) noexcept;
+  Ask ask() const noexcept { return {.slot = slot_, .tried = tried_, .fresh = fresh_}; }
   void send_request() noexcept;
   void pump_request() noexcept;
   void refuse(http::Cause cause) noexcept;

@@ -288,6 +288,7 @@ void Exchange::on_client_sent(Sent sent) noexcept {
   if (sent == Sent::failed) return on_client_gone();
   switch (stage_) {
     case Stage::requesting: return read_answer_head();
+    case Stage::waiting: return;
     case Stage::answering: return last_send_ ? finish() : pump_answer();
     case Stage::replying: return finish();
     case Stage::tunnelling: return pump_tunnel();

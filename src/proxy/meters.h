@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "balance/choice.h"
 #include "http/refusal.h"
 #include "proxy/key_sample.h"
 
@@ -75,6 +76,7 @@ class Histogram {
   X(connections_retired, counter, "Idle client connections closed to make room for new ones")  \
   X(client_connections, gauge, "Client connections open")                                      \
   X(exchanges, gauge, "Requests under way")                                                    \
+  X(exchanges_waiting, gauge, "Requests that wait for room at a replica, or for its return")   \
   X(client_aborts, counter, "Exchanges that the client broke off")                             \
   X(answers_truncated, counter, "Answers cut short because the replica broke off")             \
   X(tunnels, gauge, "Upgraded connections open")                                               \
@@ -104,6 +106,7 @@ struct alignas(64) WorkerMeters {
   RINGMASTER_CAUSE_METERS(X)
 #undef X
   std::array<Counter, 6> answers_by_class;             // [status / 100]
+  std::array<Counter, balance::verdicts> placements;   // by Verdict: attempts; the owner's are not counted
   KeySample keys;                                      // of requests that were routed by the table
 };
 

@@ -38,7 +38,7 @@ uint32_t share(uint32_t limit, uint32_t workers) { return limit == 0 ? 0 : std::
 
 }  // namespace
 
-ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers) {
+ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_) {
   head_limits = {.request_line_bytes = settings.limits.request_line_bytes,
                  .header_bytes = settings.limits.header_bytes,
                  .header_count = static_cast<uint16_t>(settings.limits.header_count)};
@@ -62,9 +62,15 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers)
   ejection_after = settings.ejection.consecutive_failures;
   fail_open = settings.ejection.fail_open;
   body_bytes_max = settings.limits.body_bytes;
-  connections_max = settings.limits.connections != 0 ? share(settings.limits.connections, workers)
-                                                     : std::max(1u, clients_within_descriptor_limit() / workers);
-  connections_per_replica = share(settings.limits.connections_per_replica, workers);
+  connections_max = settings.limits.connections != 0 ? share(settings.limits.connections, workers_)
+                                                     : std::max(1u, clients_within_descriptor_limit() / workers_);
+  workers = workers_;
+  connections_per_replica = settings.limits.connections_per_replica;
+  queue_length = settings.limits.queue_length;
+  queue_timeout_ns = ns(settings.limits.queue_timeout);
+  affinity = balance::affinity(settings.routing.affinity).value_or(balance::Affinity::prefer);
+  affinity_wait_ns = ns(settings.routing.affinity_wait);
+  balance_factor = settings.routing.balance_factor;
   pipeline_depth = static_cast<uint16_t>(settings.limits.pipeline_depth);
   attempts_max = 1 + settings.retry.attempts;
   retry_percent = settings.retry.budget_percent;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "balance/choice.h"
 #include "base/slab.h"
 #include "config/settings.h"
 #include "http/forward.h"
@@ -32,10 +33,10 @@ using IdleClients = List<Connection, IdleTag>;
 
 // A timer that knows whose deadline it is.
 struct OwnedTimer : uring::Timer {
-  enum class Owner : uint8_t { client, upstream, worker };
+  enum class Owner : uint8_t { client, upstream, waiting, worker };
   OwnedTimer(Owner owner_, void* whose_) noexcept : owner(owner_), whose(whose_) {}
   const Owner owner;
-  void* const whose;   // the Connection or UpstreamConnection that embeds it
+  void* const whose;   // the Connection, UpstreamConnection or WaitingRoom that embeds it
 };
 
 // "10.0.0.0/8", "::1": a CIDR block.
@@ -53,7 +54,7 @@ class AddressBlock {
 
 // The settings as the request path wants them: parsed once, in nanoseconds.
 struct ProxySettings {
-  explicit ProxySettings(const config::Settings& settings, uint32_t workers);
+  explicit ProxySettings(const config::Settings& settings, uint32_t workers_);
   bool trusts(std::string_view ip) const noexcept;
 
   http::HeadLimits head_limits;
@@ -66,7 +67,11 @@ struct ProxySettings {
   bool fail_open;           // where every replica is out of sight, ask one all the same
   uint64_t body_bytes_max;          // 0: any
   uint32_t connections_max;         // this worker's share
-  uint32_t connections_per_replica; // this worker's share; 0: any
+  // Of all workers together, to be shared by balance::share_of(); 0: any number of connections, no queue.
+  uint32_t workers, connections_per_replica, queue_length;
+  uint64_t queue_timeout_ns, affinity_wait_ns;
+  balance::Affinity affinity = balance::Affinity::prefer;
+  uint32_t balance_factor;          // in hundredths; 0: no bound
   uint32_t attempts_max;            // tries in all
   uint16_t pipeline_depth;          // arrivals of a client that may wait while one of its requests is served
   uint32_t retry_percent;
@@ -118,6 +123,7 @@ struct Parts {
   IdleClients idle_clients;             // longest idle first
   RetryBudget retry_budget;
   Random random;
+  uint32_t in_flight = 0;               // exchanges under way on the replicas of the table in force
   Router* router = nullptr;
   http::FieldScratch fields;            // of the head being read
   std::array<char, 128 * 1024> rewrite; // a head being rebuilt

@@ -9,7 +9,10 @@
 namespace ringmaster::proxy {
 
 Router::Router(Parts& parts, Control& control, uint32_t worker, UpstreamPtr drop_in_api) noexcept
-    : parts_(parts), control_(control), worker_(worker) {
+    : parts_(parts),
+      control_(control),
+      worker_(worker),
+      held_(parts, parts.settings.affinity_wait_ns, http::Cause::owner_gone) {
   if (drop_in_api) api_ = std::make_unique<UpstreamPool>(parts, control, worker, std::move(drop_in_api));
 }
 
@@ -18,21 +21,27 @@ Router::~Router() = default;
 // --- tables come and go ---------------------------------------------------------------------------------------------
 
 void Router::use(const RouteTable* table) noexcept {
-  table_ = table;
-  if (table && table->epoch != epoch_ && adopt(*table)) epoch_ = table->epoch;
+  weights_in_sight_ = 0;
+  lookup_ = nullptr;
+  if (!table) return;
+  lookup_ = table->homes ? table->homes.get() : &table->table;
+  if (table->epoch != epoch_ && adopt(*table)) epoch_ = table->epoch;
 }
 
 bool Router::adopt(const RouteTable& table) noexcept {
   try {
-    by_member_.assign(table.upstreams.size(), nullptr);
+    seats_.assign(lookup_->members().size(), nullptr);
   } catch (const std::bad_alloc&) {
-    table_ = nullptr;  // it cannot be read: nobody is served in this loop
+    lookup_ = nullptr;  // it cannot be read: nobody is served in this loop
     return false;
   }
   bool whole = true;
-  for (size_t i = 0; i < table.upstreams.size(); ++i) {
-    UpstreamPool* pool = by_member_[i] = pool_for(table.upstreams[i]);
-    if (pool) pool->readmit(table.epoch);  // the admin thread has looked since
+  // A home whose member is not ready has a seat without a pool. Both lists of members are in joining order.
+  size_t seat = 0;
+  for (size_t i = 0; i < table.upstreams.size(); ++i, ++seat) {
+    while (lookup_->members()[seat] != table.upstreams[i]->name) ensure(++seat < seats_.size());
+    UpstreamPool* pool = seats_[seat] = pool_for(table.upstreams[i]);
+    if (pool) pool->readmit(table.epoch, table.table.weights()[i]);  // the admin thread has looked since
     else whole = false;
   }
   for (auto& [id, pool] : pools_) {
@@ -40,6 +49,8 @@ bool Router::adopt(const RouteTable& table) noexcept {
     pool->retire();
     some_retired_ = true;
   }
+  held_wake_ns_ = 0;
+  plain_ = parts_.settings.balance_factor == 0;
   return whole;
 }
 
@@ -79,7 +90,7 @@ void Router::cut_all() noexcept {
 // --- requests -------------------------------------------------------------------------------------------------------
 
 std::optional<uint32_t> Router::slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept {
-  if (!table_ || table_->upstreams.empty()) return std::nullopt;
+  if (!lookup_ || seats_.empty()) return std::nullopt;
   const http::RequestKey key = http::find_key(head, client_ip, parts_.settings.key);
   if (!key.random && key.source != http::RequestKey::no_source) return slot_of(key.bytes);
   std::array<char, 8> digits;
@@ -89,33 +100,8 @@ std::optional<uint32_t> Router::slot_for(const http::RequestHead& head, std::str
 
 uint32_t Router::slot_of(std::string_view key) noexcept {
   KeySample& sample = parts_.meters.keys;
-  if (sample.due()) [[unlikely]] sample.note(table_->table.position_of(key), parts_.random.next());
-  return table_->table.slot_of(key);
-}
-
-UpstreamPool* Router::pick(uint32_t slot, const Tried& tried) noexcept {
-  // The table may have changed since the slot was found; its number of slots may have too.
-  if (!table_ || table_->upstreams.empty()) return nullptr;
-  slot %= table_->table.slots();
-  UpstreamPool* last_resort = nullptr;
-  const uint64_t now = parts_.now();
-  const auto look_at = [&](uint16_t member) -> UpstreamPool* {
-    UpstreamPool* pool = by_member_[member];
-    if (!pool) return nullptr;
-    if (tried.has(pool->upstream().id)) return nullptr;
-    if (pool->usable(now)) return pool;
-    if (!last_resort && parts_.settings.fail_open) last_resort = pool;
-    return nullptr;
-  };
-  const uint16_t owner = table_->table.owner(slot);
-  if (owner == balance::no_member) return nullptr;
-  if (UpstreamPool* pool = look_at(owner)) return pool;
-  std::array<uint16_t, balance::fallbacks_max> fallbacks;
-  const size_t count = table_->table.fallbacks(slot, fallbacks);
-  for (size_t i = 0; i < count; ++i) {
-    if (UpstreamPool* pool = look_at(fallbacks[i])) return pool;
-  }
-  return last_resort;
+  if (sample.due()) [[unlikely]] sample.note(lookup_->position_of(key), parts_.random.next());
+  return lookup_->slot_of(key);
 }
 
 UpstreamPool* Router::drop_in_api(const http::RequestHead& head) noexcept {

@@ -2,6 +2,12 @@
 //
 // The table names upstreams; the worker keeps a pool of connections for each and goes from a member's index to its pool
 // by one array read. A pool outlives its table for as long as a connection of it does.
+//
+// place() says which replica of the slot's order serves, is waited for, or that none is left: balance/choice.h decides,
+// by what this worker knows of each replica (in sight, room, load). Where nothing is set that could change the owner's
+// mind, that is one look at the owner.
+//
+// Exchanges that wait are let in by serve_waiting(), once for each loop.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "balance/choice.h"
 #include "http/head.h"
 #include "http/refusal.h"
 #include "proxy/control.h"
@@ -39,6 +46,19 @@ class Tried {
   uint32_t count_ = 0;
 };
 
+// What an exchange wants placed.
+struct Ask {
+  uint32_t slot = 0;
+  const Tried& tried;
+  bool fresh = false;   // on a new connection
+};
+
+struct Placement {
+  balance::Verdict verdict = balance::Verdict::nobody;
+  // The replica that serves or is waited for; held: the owner, where it is in the table; else nullptr.
+  UpstreamPool* pool = nullptr;
+};
+
 class Router {
  public:
   Router(Parts& parts, Control& control, uint32_t worker, UpstreamPtr drop_in_api) noexcept;
@@ -53,10 +73,19 @@ class Router {
 
   // The slot of the request's key, or of a random six-digit number where it has none. nullopt: no table yet.
   std::optional<uint32_t> slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept;
-  // The owner of the slot, or the first of its fall-backs that has not been tried and is in sight. Where every untried
-  // one is out of sight, the first of them all the same: a request that fails is no worse than one refused unheard; but
-  // not where ejection.fail_open is off. nullptr: none is left.
-  UpstreamPool* pick(uint32_t slot, const Tried& tried) noexcept;
+  // Decides, and changes nothing.
+  Placement place(const Ask& ask) noexcept;
+  // For a placement that waits(): the exchange's on_room() or place_again() is called in a later loop, or its
+  // on_waited_in_vain(), unless it leaves the room before.
+  void wait(Exchange& exchange, const Placement& placement) noexcept;
+  // Once for each loop, after its completions and timers: lets in those for whom there is room now, and sends those
+  // elsewhere whose replica has gone.
+  void serve_waiting() noexcept {
+    if (!crowded_.empty() || !held_.empty()) serve_those_who_wait();
+  }
+  // By when the next loop should come for those who wait; UINT64_MAX where nobody does.
+  uint64_t wake_ns() const noexcept { return held_.empty() ? UINT64_MAX : held_wake_ns_; }
+  void sight_changed() noexcept { weights_in_sight_ = 0; }   // a pool has been ejected
   // In drop-in mode: the admin's listener for the assignment's paths, where this request is one of them.
   UpstreamPool* drop_in_api(const http::RequestHead& head) noexcept;
 
@@ -65,15 +94,28 @@ class Router {
   bool adopt(const RouteTable& table) noexcept;
   UpstreamPool* pool_for(const UpstreamPtr& upstream) noexcept;
   uint32_t slot_of(std::string_view key) noexcept;
+  Placement place_in_order(const Ask& ask, uint32_t slot) noexcept;
+  Placement place_beyond(const Ask& ask, uint32_t slot, balance::Standing owner) noexcept;
+  balance::Standing standing(UpstreamPool* pool, const Ask& ask) noexcept;
+  bool within_bound(const UpstreamPool& pool) noexcept;
+  uint64_t weights_in_sight() noexcept;
+  void serve_those_who_wait() noexcept;
+  void let_in(UpstreamPool& pool) noexcept;
+  void place_all_again(WaitingRoom& room) noexcept;
 
   Parts& parts_;
   Control& control_;
   const uint32_t worker_;
   std::unique_ptr<UpstreamPool> api_;
   std::unordered_map<uint64_t, std::unique_ptr<UpstreamPool>> pools_;  // by upstream id
-  std::vector<UpstreamPool*> by_member_;   // nullptr: there was no memory for it
-  const RouteTable* table_ = nullptr;
+  std::vector<UpstreamPool*> seats_;           // by member of lookup_; nullptr: not ready (strict), or no memory
+  const balance::Table* lookup_ = nullptr;     // the table's own, or with strict affinity the one of all members
   uint64_t epoch_ = 0;
+  List<UpstreamPool, CrowdedTag> crowded_;     // those at which exchanges wait
+  WaitingRoom held_;
+  uint64_t held_wake_ns_ = 0;
+  uint64_t weights_in_sight_ = 0;              // 0: to be summed
+  bool plain_ = true;                          // a healthy owner with room serves, whatever else there is
   bool some_retired_ = false;
 };
 

@@ -75,7 +75,7 @@ void UpstreamConnection::on_timer() noexcept {
 void UpstreamConnection::forget_exchange() noexcept {
   if (!exchange_) return;
   exchange_ = nullptr;
-  pool_.meters().in_flight.subtract();
+  pool_.exchange_ended();
 }
 
 void UpstreamConnection::let_go() noexcept {
@@ -115,8 +115,24 @@ void UpstreamConnection::close_if_joined() noexcept {
 
 // --- the pool -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+// What is left over by the division goes to other workers for each replica.
+uint32_t share_for(const Parts& parts, uint32_t limit, uint32_t worker, const Upstream& upstream) {
+  const uint32_t workers = parts.settings.workers;
+  return balance::share_of(limit, workers, static_cast<uint32_t>((worker + upstream.id) % workers));
+}
+
+}  // namespace
+
 UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept
-    : parts_(parts), control_(control), worker_(worker), upstream_(std::move(upstream)) {}
+    : parts_(parts),
+      control_(control),
+      worker_(worker),
+      upstream_(std::move(upstream)),
+      connections_max_(share_for(parts, parts.settings.connections_per_replica, worker, *upstream_)),
+      queue_max_(share_for(parts, parts.settings.queue_length, worker, *upstream_)),
+      waiting_(parts, parts.settings.queue_timeout_ns, http::Cause::queue_timeout) {}
 
 UpstreamPool::~UpstreamPool() { ensure(open_ == 0); }
 
@@ -128,12 +144,19 @@ UpstreamConnection* UpstreamPool::take(Exchange& exchange, bool fresh, http::Cau
   ++connection->requests_;
   meters().requests.add();
   meters().in_flight.add();
+  ++in_flight_;
+  if (entered_) ++parts_.in_flight;
   return connection;
 }
 
+void UpstreamPool::exchange_ended() noexcept {
+  meters().in_flight.subtract();
+  --in_flight_;
+  if (entered_) --parts_.in_flight;
+}
+
 UpstreamConnection* UpstreamPool::open(http::Cause& cause) noexcept {
-  const uint32_t limit = parts_.settings.connections_per_replica;
-  if (limit != 0 && open_ >= limit) {
+  if (connections_max_ != 0 && open_ >= connections_max_) {
     cause = http::Cause::replica_full;
     return nullptr;
   }
@@ -161,6 +184,7 @@ void UpstreamPool::failed(http::Cause cause) noexcept {
   const bool ejected = limit != 0 && failures_in_row_ >= limit && usable(parts_.now());
   if (ejected) {
     ejected_until_ns_ = parts_.now() + parts_.settings.ejection_ns;
+    parts_.router->sight_changed();
     meters().ejections.add();
     parts_.meters.ejections.add(cause);
   } else if (parts_.now() < report_after_ns_) {
@@ -170,15 +194,20 @@ void UpstreamPool::failed(http::Cause cause) noexcept {
   control_.report(worker_, {upstream_->id, cause, ejected});
 }
 
-void UpstreamPool::readmit(uint64_t epoch) noexcept {
+void UpstreamPool::readmit(uint64_t epoch, uint32_t weight) noexcept {
   ejected_until_ns_ = 0;
   failures_in_row_ = 0;
   last_table_ = epoch;
   retired_ = false;
+  weight_ = weight;
+  if (!entered_) parts_.in_flight += in_flight_;
+  entered_ = true;
 }
 
 void UpstreamPool::retire() noexcept {
   retired_ = true;
+  if (entered_) parts_.in_flight -= in_flight_;
+  entered_ = false;
   while (UpstreamConnection* connection = idle_.front()) connection->terminate();
 }
 

@@ -7,6 +7,10 @@
 // this worker's sight until the next table that names it or the end of `ejection_ns`, whichever comes first. The admin
 // thread is told of every failure, a hundred times a second at most, and asks the replica for itself; of an ejection it
 // is told always, and takes the replica out of the table for all.
+//
+// Room. Of limits.connections_per_replica every worker has its share (balance::share_of). Where all of them are busy,
+// exchanges wait here in the order in which they came; nobody who comes later is served before them. The router lets
+// them in at the end of each loop, so that no handler of one exchange calls another's.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +19,7 @@
 #include "proxy/control.h"
 #include "proxy/parts.h"
 #include "proxy/stream.h"
+#include "proxy/waiting_room.h"
 
 namespace ringmaster::proxy {
 
@@ -60,7 +65,9 @@ class UpstreamConnection : public Link<IdleTag> {
   bool connecting_ = false;
 };
 
-class UpstreamPool {
+struct CrowdedTag;
+
+class UpstreamPool : public Link<CrowdedTag> {
  public:
   UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept;
   ~UpstreamPool();
@@ -68,17 +75,28 @@ class UpstreamPool {
   // A connection for the exchange: an idle one (ready to send on at once), or a new one that calls
   // Exchange::on_upstream_connected() or on_upstream_failed(). nullptr: at the limit, or no descriptor (see cause).
   UpstreamConnection* take(Exchange& exchange, bool fresh, http::Cause& cause) noexcept;
+  // A connection is free, or may be made, and nobody waits for it. `fresh`: an idle one does not do.
+  bool has_room(bool fresh) const noexcept { return waiting_.empty() && has_connection(fresh); }
+  bool has_connection(bool fresh) const noexcept {
+    return connections_max_ == 0 || open_ < connections_max_ || (!fresh && !idle_.empty());
+  }
+  bool queue_has_room() const noexcept { return waiting_.length() < queue_max_; }
+  WaitingRoom& waiting() noexcept { return waiting_; }
+  uint32_t in_flight() const noexcept { return in_flight_; }   // exchanges of this worker on it
+  uint32_t weight() const noexcept { return weight_; }         // in the table in force
+
   bool usable(uint64_t now_ns) const noexcept { return now_ns >= ejected_until_ns_; }
   // What became of an exchange with it. `overloaded` is our own failure, and says nothing about the replica.
   void failed(http::Cause cause) noexcept;
   void served() noexcept { failures_in_row_ = 0; }
   // It is in the table of that epoch, which may have been without it for a while.
-  void readmit(uint64_t epoch) noexcept;
+  void readmit(uint64_t epoch, uint32_t weight) noexcept;
   uint64_t last_table() const noexcept { return last_table_; }   // the epoch of the last one that named it
+  uint64_t usable_from_ns() const noexcept { return ejected_until_ns_; }
   // The replica has left the table: idle connections end now, busy ones when their exchange does.
   void retire() noexcept;
   bool retired() const noexcept { return retired_; }
-  bool empty() const noexcept { return open_ == 0; }
+  bool empty() const noexcept { return open_ == 0 && waiting_.empty(); }
   // Ends every connection at once.
   void cut() noexcept;
 
@@ -88,17 +106,24 @@ class UpstreamPool {
  private:
   friend class UpstreamConnection;
   UpstreamConnection* open(http::Cause& cause) noexcept;
+  void exchange_ended() noexcept;
 
   Parts& parts_;
   Control& control_;
   const uint32_t worker_;
   const UpstreamPtr upstream_;
+  const uint32_t connections_max_;   // this worker's shares; 0: any number
+  const uint32_t queue_max_;
   List<UpstreamConnection, IdleTag> idle_;
+  WaitingRoom waiting_;
   uint32_t open_ = 0;
+  uint32_t in_flight_ = 0;
+  uint32_t weight_ = 1;
   uint64_t ejected_until_ns_ = 0;
   uint64_t last_table_ = 0;
   uint64_t report_after_ns_ = 0;
   uint32_t failures_in_row_ = 0;
+  bool entered_ = false;
   bool retired_ = false;
 };
 

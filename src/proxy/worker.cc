@@ -45,6 +45,7 @@ bool Worker::turn(uint64_t latest_ns) noexcept {
   for (const uring::Completion& completion : completions) dispatch(completion);
   parts_.timers.expire(parts_.now(), [this](uring::Timer& timer) { on_timer(static_cast<OwnedTimer&>(timer)); });
   watch_phase();
+  router_.serve_waiting();
   listeners_.resume_if_room();
   router_.forget_empty();
   note_counters();
@@ -56,7 +57,7 @@ bool Worker::turn(uint64_t latest_ns) noexcept {
 }
 
 uint64_t Worker::next_deadline() const noexcept {
-  return std::min(parts_.timers.next_ns(), listeners_.wake_ns());
+  return std::min({parts_.timers.next_ns(), listeners_.wake_ns(), router_.wake_ns()});
 }
 
 template <class T, class Handler>
@@ -98,6 +99,7 @@ void Worker::on_timer(OwnedTimer& timer) noexcept {
       return static_cast<Connection*>(timer.whose)->on_timer();
     case OwnedTimer::Owner::upstream:
       return static_cast<UpstreamConnection*>(timer.whose)->on_timer();
+    case OwnedTimer::Owner::waiting: return static_cast<WaitingRoom*>(timer.whose)->on_timer();
     case OwnedTimer::Owner::worker: return end_all();
   }
 }

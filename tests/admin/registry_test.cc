@@ -503,6 +503,46 @@ TEST(AssignmentTable, RefusesWeightsThatItHasNoRoomFor) {
   EXPECT_TRUE(registry.reweigh(fits));
 }
 
+// --- homes ----------------------------------------------------------------------------------------------------------
+
+class Homes : public RegistryTest {
+ protected:
+  Homes() : RegistryTest([] {
+    RegistrySettings made = settings();
+    made.keep_homes = true;
+    return made;
+  }()) {}
+  Names homes() {
+    auto table = registry_.take_table(now_);
+    if (!table) return {"(unchanged)"};
+    return Names(table->homes->members().begin(), table->homes->members().end());
+  }
+};
+
+TEST_F(Homes, AreThoseOfEveryMemberReadyOrNot) {
+  ASSERT_TRUE(join({"S1", "S2", "S3"}));
+  EXPECT_THAT(homes(), ElementsAre("S1", "S2", "S3"));
+  const auto ids = start_due();
+  for (const uint64_t id : ids) registry_.answered(id, now_);
+  auto whole = registry_.take_table(now_);
+  EXPECT_EQ(whole->homes->digest(), whole->table.digest());
+  registry_.lost(ids[1], "killed", now_);
+  auto without = registry_.take_table(now_);
+  EXPECT_EQ(without->table.members().size(), 2u);
+  EXPECT_EQ(without->homes->digest(), whole->homes->digest()) << "S2's slots are S2's";
+}
+
+TEST_F(Homes, FollowEveryChangeOfTheMembers) {
+  ASSERT_TRUE(join({"S1"}));
+  EXPECT_THAT(homes(), ElementsAre("S1"));
+  ASSERT_TRUE(join({"S2"}));
+  EXPECT_THAT(homes(), ElementsAre("S1", "S2"));
+  ASSERT_TRUE(join({"P"}, true));
+  EXPECT_THAT(homes(), ElementsAre("(unchanged)"));
+  ASSERT_TRUE(registry_.remove(Names{"S1"}, "removed", {}, now_));
+  EXPECT_THAT(homes(), ElementsAre("S2")) << "also of one that was never ready";
+}
+
 TEST(AssignmentTable, SaysHowManyReplicasItHasRoomFor) {
   RegistrySettings settings;
   settings.table.kind = balance::TableKind::assignment;

@@ -110,6 +110,16 @@ TEST(List, KeepsOrderAndLetsAnItemLeaveFromTheMiddle) {
   EXPECT_EQ(list.pop_front(), nullptr);
 }
 
+TEST(List, TakesAnItemInFrontOfAnother) {
+  List<Item, ATag> list;
+  Item items[3];
+  list.push_back(items[2]);
+  list.insert_before(items[2], items[1]);
+  list.insert_before(items[1], items[0]);
+  for (Item& item : items) EXPECT_EQ(list.pop_front(), &item);
+  EXPECT_TRUE(list.empty());
+}
+
 TEST(List, HoldsAnItemOnceForEachTag) {
   List<Item, ATag> a;
   List<Item, BTag> b;

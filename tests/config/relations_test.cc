@@ -60,6 +60,17 @@ TEST(Relation, AssignmentTablesHaveRoomForTheirVirtualNodes) {
             "a.toml:3:9: routing.slots: found 16 for 2 replicas with 9 virtual nodes each; allowed: 18 or more");
 }
 
+TEST(Relation, ABoundNeedsSomebodyElseWhoMayServe) {
+  EXPECT_EQ(complaints("[routing]\naffinity = \"strict\"\nbalance_factor = 1.25\n"),
+            "a.toml:3:18: routing.balance_factor: found 1.25, with routing.affinity \"strict\"; allowed: 0, or the "
+            "affinity \"prefer\"");
+  EXPECT_EQ(complaints("[routing]\nbalance_factor = 0.9\n"),
+            "a.toml:2:18: routing.balance_factor: found 0.9; allowed: 0, or more than 1, such as 1.25");
+  EXPECT_EQ(complaints("[routing]\nbalance_factor = 1\n"),
+            "a.toml:2:18: routing.balance_factor: found 1; allowed: 0, or more than 1, such as 1.25");
+  EXPECT_EQ(complaints("[routing]\nbalance_factor = 1.01\n"), "");
+}
+
 TEST(Relation, IsShownWhereAFlagBrokeIt) {
   EXPECT_EQ(complaints("[routing]\ntable = \"maglev\"\n", {{"routing.slots", "4"}}),
             "--routing.slots: found 4, with routing.table \"maglev\"; allowed: a prime such as 65537, or 0");

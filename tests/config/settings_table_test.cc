@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "balance/choice.h"
 #include "balance/table.h"
 #include "http/head.h"
 #include "proxy/control.h"
@@ -82,6 +83,11 @@ TEST(SettingsTable, HasTheDefaultsBeyondThePromisedOnes) {
   EXPECT_EQ(settings.routing.probing, "linear");
   EXPECT_EQ(settings.retry.budget_percent, 20u);
   EXPECT_EQ(settings.retry.attempts, 2u);
+  EXPECT_EQ(settings.routing.affinity, "prefer");
+  EXPECT_EQ(settings.routing.affinity_wait, milliseconds(3000));
+  EXPECT_EQ(settings.routing.balance_factor, 0u);
+  EXPECT_EQ(settings.limits.queue_length, 128u);
+  EXPECT_EQ(settings.limits.queue_timeout, milliseconds(1000));
   EXPECT_EQ(settings.log.level, LogLevel::info);
 }
 
@@ -100,6 +106,13 @@ TEST(SettingsTable, OffersTheTablesOfTheBalanceRoom) {
   for (const auto kind :
        {balance::TableKind::assignment, balance::TableKind::assignment_printed, balance::TableKind::md5}) {
     EXPECT_EQ(balance::default_slots(kind), 512u) << "relations.cc reckons with 512";
+  }
+}
+
+TEST(SettingsTable, OffersTheAffinitiesOfTheBalanceRoom) {
+  for (const std::string_view name : shape_of("routing.affinity").choices) {
+    ASSERT_TRUE(balance::affinity(name)) << name;
+    EXPECT_EQ(balance::name_of(*balance::affinity(name)), name);
   }
 }
 
@@ -128,6 +141,9 @@ const Sample samples[] = {
     {"routing.virtual_nodes", "5", {"5"}},
     {"routing.probing", R"("quadratic")", {"quadratic"}},
     {"routing.key", R"(["cookie:sid", "path_segment:2", "client_ip"])", {"cookie:sid", "path_segment:2", "client_ip"}},
+    {"routing.affinity", R"("strict")", {"strict"}},
+    {"routing.affinity_wait", R"("4s")", {"4s"}},
+    {"routing.balance_factor", "1.25", {"1.25"}},
     {"replicas.runtime", R"("static")", {"static"}},
     {"replicas.count", "7", {"7"}},
     {"replicas.command", R"(["./r", "--quiet", "a b"])", {"./r", "--quiet", "a b"}},
@@ -155,6 +171,8 @@ const Sample samples[] = {
     {"limits.body_bytes", "9223372036854775807", {"9223372036854775807"}},
     {"limits.connections", "1000", {"1000"}},
     {"limits.connections_per_replica", "100", {"100"}},
+    {"limits.queue_length", "64", {"64"}},
+    {"limits.queue_timeout", R"("250ms")", {"250ms"}},
     {"limits.pipeline_depth", "1", {"1"}},
     {"retry.budget_percent", "0", {"0"}},
     {"retry.attempts", "0", {"0"}},

@@ -25,6 +25,20 @@ TEST(Amount, ReadsEveryUnitOfBytes) {
   EXPECT_EQ(amount(Kind::bytes, "1TiB"), int64_t{1} << 40);
 }
 
+TEST(Amount, ReadsAFactorInHundredths) {
+  EXPECT_EQ(amount(Kind::factor, "0"), 0);
+  EXPECT_EQ(amount(Kind::factor, "2"), 200);
+  EXPECT_EQ(amount(Kind::factor, "1.5"), 150);
+  EXPECT_EQ(amount(Kind::factor, "1.25"), 125);
+  EXPECT_EQ(amount(Kind::factor, "1.05"), 105);
+  for (const char* text : {"", ".5", "1.", "1.255", "1.2x", "1,25", "-1", "1e2", "1.25%", "92233720368547758.08"}) {
+    EXPECT_FALSE(amount(Kind::factor, text)) << text;
+  }
+  for (const char* text : {"0", "2", "1.5", "1.25", "1.05", "100"}) {
+    EXPECT_EQ(amount_text(Kind::factor, *amount(Kind::factor, text)), text);
+  }
+}
+
 TEST(Amount, RefusesWhatIsNoWholeDecimalNumberWithAUnitOfItsKind) {
   for (const char* text :
        {"", "s", "5", "-1s", "+1s", " 1s", "1 s", "1s ", "1.5s", "0x1s", "1S", "1sec", "1KiB", "1d"}) {

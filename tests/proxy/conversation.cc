@@ -67,10 +67,7 @@ void Conversation::turn() {
   const uint64_t latest_ns = world_->ring().now_ns() + 2'000'000;
   if (!ended_) ended_ = !worker_->turn(latest_ns);
   else world_->ring().wait(latest_ns);  // what it sent last still arrives
-  if (Peer* newest = world_->served(); newest && newest != last_upstream_) {
-    last_upstream_ = newest;
-    ++upstream_connections_;
-  }
+  while (Peer* newest = world_->next_served()) upstreams_seen_.push_back(newest);
 }
 
 void Conversation::run_until(const std::function<bool()>& done, const char* what) {
@@ -94,8 +91,8 @@ uint32_t Conversation::worker_buffers_leased() {
 Peer& Conversation::client() { return world_->dial(listener_); }
 
 Peer& Conversation::upstream() {
-  run_until([&] { return last_upstream_ != nullptr; }, "a connection to the replica");
-  return *last_upstream_;
+  run_until([&] { return !upstreams_seen_.empty(); }, "a connection to the replica");
+  return *upstreams_seen_.back();
 }
 
 void Conversation::expect(Peer& peer, std::string_view bytes) {
@@ -135,10 +132,11 @@ void Conversation::expect_service() {
   Peer& peer = client();
   peer.write("GET /service HTTP/1.1\r\nHost: h\r\n\r\n");
   // A kept connection may serve it, or a new one: whichever has the request.
-  run_until([&] { return last_upstream_ && unread(*last_upstream_).find("GET /service") != std::string::npos; },
-            "the request at the replica");
-  wait_for(*last_upstream_, "\r\n\r\n");
-  last_upstream_->write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  run_until(
+      [&] { return !upstreams_seen_.empty() && unread(upstream()).find("GET /service") != std::string::npos; },
+      "the request at the replica");
+  wait_for(upstream(), "\r\n\r\n");
+  upstream().write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   wait_for(peer, "\r\n\r\nok");
 }
 

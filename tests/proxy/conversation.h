@@ -40,7 +40,8 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   SocketAddress refusing() { return world_->refusing(); }
   // The newest connection of the proxy to server(); waits for it.
   Peer& upstream();
-  uint32_t upstream_connections() { return upstream_connections_; }
+  uint32_t upstream_connections() { return static_cast<uint32_t>(upstreams_seen_.size()); }
+  const std::vector<Peer*>& upstreams_seen() { return upstreams_seen_; }   // all of them, in their order
 
   void run_until(const std::function<bool()>& done, const char* what);
   void run_for(std::chrono::milliseconds time);   // of the ring's clock
@@ -69,8 +70,7 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   std::unique_ptr<Worker> worker_;
   std::vector<UpstreamPtr> upstreams_;
   std::map<Peer*, size_t> consumed_;
-  Peer* last_upstream_ = nullptr;
-  uint32_t upstream_connections_ = 0;
+  std::vector<Peer*> upstreams_seen_;
   uint64_t next_id_ = 0;
   int listener_ = -1;
   bool ended_ = false;

@@ -97,6 +97,10 @@ class KernelWorld final : public World {
     if (accepted) last_served_ = &add(std::move(accepted));
     return last_served_;
   }
+  Peer* next_served() override {
+    Peer* const before = last_served_;
+    return served() == before ? nullptr : last_served_;
+  }
   SocketAddress refusing() override {
     const Fd gone = real_listener(1);
     return address_of(gone.get());
@@ -147,14 +151,15 @@ class PeerOfFake final : public Peer {
 class FakeWorld final : public World {
  public:
   explicit FakeWorld(uint64_t seed, fake::FaultRates rates) : ring_(seed, rates) {
-    ring_.serve(server(), [this](fake::FakePeer& peer) { last_served_ = &add(peer); });
+    ring_.serve(server(), [this](fake::FakePeer& peer) { served_.push_back(&add(peer)); });
     ring_.never_answer(silent());
   }
   Ring& ring() override { return ring_; }
   int listen() override { return ring_.listen(); }
   Peer& dial(int listener) override { return add(ring_.connect_client(listener)); }
   SocketAddress server() override { return SocketAddress::loopback(9001); }
-  Peer* served() override { return last_served_; }
+  Peer* served() override { return served_.empty() ? nullptr : served_.back(); }
+  Peer* next_served() override { return told_ == served_.size() ? nullptr : served_[told_++]; }
   SocketAddress refusing() override { return SocketAddress::loopback(9002); }
   SocketAddress silent() override { return SocketAddress::loopback(9003); }
 
@@ -165,7 +170,8 @@ class FakeWorld final : public World {
   }
   fake::FakeRing ring_;
   std::vector<std::unique_ptr<Peer>> peers_;
-  Peer* last_served_ = nullptr;
+  std::vector<Peer*> served_;
+  size_t told_ = 0;
 };
 
 }  // namespace

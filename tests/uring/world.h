@@ -36,6 +36,7 @@ class World {
   virtual Peer& dial(int listener) = 0;                // a client that connects to it
   virtual SocketAddress server() = 0;                  // an address that accepts what the ring connects to it
   virtual Peer* served() = 0;                          // the last that it accepted, or nullptr
+  virtual Peer* next_served() = 0;                     // each that it accepted, once; nullptr: no other yet
   virtual SocketAddress refusing() = 0;
   virtual SocketAddress silent() = 0;                  // lets a connect hang
   virtual void turn_peers() {}                         // one step of their side
