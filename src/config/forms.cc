@@ -91,6 +91,22 @@ bool is_request_path(std::string_view text) {
 
 bool is_argument(std::string_view text) { return !text.empty(); }
 
+bool is_assignment(std::string_view text) {
+  const size_t equals = text.find('=');
+  return equals != std::string_view::npos && equals > 0 &&
+         std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(equals), is_visible);
+}
+
+bool is_image(std::string_view text) {
+  return !text.empty() && text.size() <= 1024 && std::all_of(text.begin(), text.end(), is_visible);
+}
+
+bool is_docker_name(std::string_view text) {
+  return !text.empty() && text.size() <= 255 && is_letter_or_digit(text.front()) &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; });
+}
+
 bool is_path_or_empty(std::string_view) { return true; }
 
 }  // namespace ringmaster::config

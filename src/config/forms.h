@@ -14,6 +14,9 @@ bool is_dns_label(std::string_view text);         // RFC 1123 2.1: letters, digi
 bool is_key_source(std::string_view text);        // "query:NAME", …: http/key.h
 bool is_request_path(std::string_view text);      // origin-form, visible ASCII, no fragment
 bool is_argument(std::string_view text);          // not empty
+bool is_assignment(std::string_view text);        // "NAME=VALUE" with a visible NAME; VALUE may be empty
+bool is_image(std::string_view text);             // an image's reference: visible ASCII, no white space; not empty
+bool is_docker_name(std::string_view text);       // of a container or network: [a-zA-Z0-9][a-zA-Z0-9_.-]*
 bool is_path_or_empty(std::string_view text);     // anything: judge_item() has refused control characters
 
 }  // namespace ringmaster::config

@@ -44,6 +44,10 @@ void check_runtime(const Settings& settings, std::vector<Breach>& out) {
     out.push_back({{"replicas.command", "replicas.runtime"},
                    "found none, with replicas.runtime \"process\"; allowed: a program and its arguments"});
   }
+  if (replicas.on_exit == OnExit::keep && replicas.runtime != Runtime::docker) {
+    out.push_back({{"replicas.on_exit", "replicas.runtime"},
+                   "found \"keep\", without replicas.runtime \"docker\"; allowed: stop"});
+  }
 }
 
 // A table with more virtual nodes than slots would never be full and never be found free: probing has no end there.

@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 
 enum class Runtime : uint8_t { process, static_list, docker };
 enum class RespawnName : uint8_t { same, random };
+enum class OnExit : uint8_t { stop, keep };
+enum class Reach : uint8_t { automatic, network, published };
 
 struct StaticReplica {
   std::string name;
@@ -50,9 +52,22 @@ struct Settings {
     uint32_t count = 3;
     std::vector<std::string> command;
     RespawnName respawn_name = RespawnName::same;
+    OnExit on_exit = OnExit::stop;
     std::vector<StaticReplica> static_list;
     bool operator==(const Replicas&) const = default;
   } replicas;
+  struct Docker {
+    std::string engine, instance, image;
+    std::vector<std::string> command, environment, labels;
+    std::string network;
+    Reach reach = Reach::automatic;
+    uint32_t port = 5000;
+    uint64_t memory = 0;                        // bytes; 0: no limit, and so for the next two
+    uint32_t cpu_thousandths = 0, pids = 0;
+    bool read_only = true;
+    std::string seccomp_file, extra_file;       // "": none
+    bool operator==(const Docker&) const = default;
+  } docker;
   struct Heartbeat {
     std::string path;
     milliseconds interval{}, timeout{};

@@ -60,8 +60,9 @@ constexpr int64_t connections_max = 1'000'000;
 
 constexpr Texts tables[] = {"rendezvous", "maglev", "ketama", "assignment", "assignment-printed", "md5"};
 constexpr Texts probings[] = {"linear", "quadratic"};
-// docker is a name of Runtime already, and not offered before there is a runtime behind it.
-constexpr Texts runtimes[] = {"process", "static"};
+constexpr Texts runtimes[] = {"process", "static", "docker"};
+constexpr Texts exits[] = {"stop", "keep"};
+constexpr Texts reaches[] = {"auto", "network", "published"};
 constexpr Texts respawn_names[] = {"same", "random"};
 constexpr Texts affinities[] = {"prefer", "strict", "fail_over"};
 constexpr Texts log_levels[] = {"debug", "info", "warning", "error"};
@@ -74,6 +75,10 @@ constexpr Texts listen_form =
     "addresses such as \"127.0.0.1:5000\", \"[::1]:5000\", \"unix:/run/x.sock\" or \"fd:3\"";
 constexpr Texts admin_form = "an address such as \"127.0.0.1:5001\", \"[::1]:5001\" or \"unix:/run/ringmaster.sock\"";
 constexpr Texts replica_form = "an address such as \"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/r1.sock\"";
+constexpr Texts engine_form =
+    "an address such as \"unix:/var/run/docker.sock\" or \"10.0.0.2:2375\"; names are not resolved";
+constexpr Texts assignment_form = "assignments such as \"NAME=value\"";
+constexpr Texts file_form = "a path, or nothing";
 constexpr Texts key_form =
     "sources: query:NAME, header:NAME, cookie:NAME, path, path_segment:N, uri, host, client_ip or random";
 
@@ -81,6 +86,7 @@ constexpr Section section_rows[] = {
     {"proxy", "The port that clients reach."},
     {"routing", "Which replica owns a request: its key is hashed to a slot, and each slot has an owner."},
     {"replicas", "What stands behind the proxy, and who keeps it alive."},
+    {"docker", "The template of a replica's container, and the engine that runs it: for replicas.runtime \"docker\"."},
     {"heartbeat", "How a replica's health is found out. Every replica is asked, all at once."},
     {"timeouts", "How long the proxy waits, and for what."},
     {"limits", "What a client, a replica or a message may ask for."},
@@ -216,8 +222,9 @@ constexpr Setting rows[] = {
          .kind = Kind::choice,
          .default_text = "process",
          .choices = runtimes,
-         .text = "process: ringmaster starts replicas as local processes and keeps their number. static: somebody "
-                 "else runs them; they are checked, taken out and let in again, never started."}),
+         .text = "process: ringmaster starts replicas as local processes and keeps their number. docker: the same with "
+                 "containers, see docker.image and its neighbours. static: somebody else runs them; they are checked, "
+                 "taken out and let in again, never started."}),
     at<&S::replicas, &S::Replicas::count>({.key = "replicas.count",
                                            .kind = Kind::integer,
                                            .default_text = "3",
@@ -243,6 +250,13 @@ constexpr Setting rows[] = {
          .choices = respawn_names,
          .text = "The name of a replica that takes a dead one's place. same: it keeps the slots. random: the "
                  "assignment's way."}),
+    at<&S::replicas, &S::Replicas::on_exit>(
+        {.key = "replicas.on_exit",
+         .kind = Kind::choice,
+         .default_text = "stop",
+         .choices = exits,
+         .text = "What becomes of containers when ringmaster ends in order. keep: they run on, and the next start "
+                 "adopts them. A crash keeps them always. Processes always end."}),
     at<&S::replicas, &S::Replicas::static_list>(
         {.key = "replicas.static",
          .kind = Kind::replicas,
@@ -250,6 +264,122 @@ constexpr Setting rows[] = {
          .maximum = 1000,
          .placeholder = "name=NAME,address=ADDRESS[,weight=N]",
          .text = "The replicas of the static runtime: in the file one table [[replicas.static]] for each."}),
+
+    at<&S::docker, &S::Docker::engine>(
+        {.key = "docker.engine",
+         .kind = Kind::text,
+         .default_text = "unix:/var/run/docker.sock",
+         .accepts = is_replica_address,
+         .form = engine_form,
+         .placeholder = "ADDRESS",
+         .text = "Where the engine's API is. Whoever may use it is root on that machine: give it to nobody else."}),
+    at<&S::docker, &S::Docker::instance>(
+        {.key = "docker.instance",
+         .kind = Kind::text,
+         .default_text = "ringmaster",
+         .accepts = is_dns_label,
+         .form = "a name of 1 to 63 letters, digits and inner hyphens",
+         .placeholder = "NAME",
+         .text = "By this label a ringmaster knows its own containers again. Two on one engine need two names."}),
+    at<&S::docker, &S::Docker::image>(
+        {.key = "docker.image",
+         .kind = Kind::text,
+         .default_text = "ringmaster-replica",
+         .accepts = is_image,
+         .form = "an image's name such as \"ringmaster-replica\" or \"shop/web:1.2\"",
+         .placeholder = "IMAGE",
+         .text = "What a replica is made from. It must be there: nothing is pulled."}),
+    at<&S::docker, &S::Docker::command>({.key = "docker.command",
+                                         .kind = Kind::command,
+                                         .minimum = 0,
+                                         .maximum = 256,
+                                         .accepts = is_argument,
+                                         .form = "arguments",
+                                         .placeholder = "ARGUMENT",
+                                         .text = "In place of the image's own command."}),
+    at<&S::docker, &S::Docker::environment>(
+        {.key = "docker.environment",
+         .kind = Kind::list,
+         .minimum = 0,
+         .maximum = 256,
+         .accepts = is_assignment,
+         .form = assignment_form,
+         .placeholder = "NAME=VALUE",
+         .text = "Added to the image's environment. SERVER_ID and PORT are set besides."}),
+    at<&S::docker, &S::Docker::labels>({.key = "docker.labels",
+                                        .kind = Kind::list,
+                                        .minimum = 0,
+                                        .maximum = 256,
+                                        .accepts = is_assignment,
+                                        .form = assignment_form,
+                                        .placeholder = "NAME=VALUE",
+                                        .text = "Labels besides ringmaster's own."}),
+    at<&S::docker, &S::Docker::network>(
+        {.key = "docker.network",
+         .kind = Kind::text,
+         .default_text = "net1",
+         .accepts = is_docker_name,
+         .form = "a network's name such as \"net1\"",
+         .placeholder = "NETWORK",
+         .text = "The network that the containers join, where each is known by its replica's name. It must be there: "
+                 "docker network create net1."}),
+    at<&S::docker, &S::Docker::reach>(
+        {.key = "docker.reach",
+         .kind = Kind::choice,
+         .default_text = "auto",
+         .choices = reaches,
+         .text = "network: by their addresses on the network, which also works on the engine's own Linux host and is "
+                 "the faster one. published: by ports of 127.0.0.1. auto: network where ringmaster is itself a "
+                 "container on that network, else published."}),
+    at<&S::docker, &S::Docker::port>({.key = "docker.port",
+                                      .kind = Kind::integer,
+                                      .default_text = "5000",
+                                      .minimum = 1,
+                                      .maximum = 65535,
+                                      .unit = "port",
+                                      .text = "Where a replica listens in its container."}),
+    at<&S::docker, &S::Docker::memory>({.key = "docker.memory",
+                                        .kind = Kind::bytes,
+                                        .default_text = "0",
+                                        .minimum = 0,
+                                        .maximum = int64_t{1} << 50,
+                                        .text = "The most memory of one container. 0: no limit."}),
+    at<&S::docker, &S::Docker::cpu_thousandths>({.key = "docker.cpu_thousandths",
+                                                 .kind = Kind::integer,
+                                                 .default_text = "0",
+                                                 .minimum = 0,
+                                                 .maximum = 1'000'000,
+                                                 .unit = "thousandths of a CPU",
+                                                 .text = "The most CPU time of one container. 0: no limit."}),
+    at<&S::docker, &S::Docker::pids>({.key = "docker.pids",
+                                      .kind = Kind::integer,
+                                      .default_text = "512",
+                                      .minimum = 0,
+                                      .maximum = 4'194'304,
+                                      .unit = "processes",
+                                      .text = "The most processes and threads of one container. 0: no limit."}),
+    at<&S::docker, &S::Docker::read_only>({.key = "docker.read_only",
+                                           .kind = Kind::boolean,
+                                           .default_text = "true",
+                                           .text = "Nothing in the container's root can be written."}),
+    at<&S::docker, &S::Docker::seccomp_file>(
+        {.key = "docker.seccomp_file",
+         .kind = Kind::text,
+         .default_text = "",
+         .accepts = is_path_or_empty,
+         .form = file_form,
+         .placeholder = "FILE",
+         .text = "The seccomp profile of the containers; ringmaster-replica needs docker/seccomp-io_uring.json on "
+                 "engines that refuse io_uring. Empty: the engine's own."}),
+    at<&S::docker, &S::Docker::extra_file>(
+        {.key = "docker.extra_file",
+         .kind = Kind::text,
+         .default_text = "",
+         .accepts = is_path_or_empty,
+         .form = file_form,
+         .placeholder = "FILE",
+         .text = "A JSON object that is merged (RFC 7396) into what the engine is asked to create: volumes, users, "
+                 "capabilities, whatever the Engine API knows. Names, labels and ports stay ringmaster's."}),
 
     at<&S::heartbeat, &S::Heartbeat::path>({.key = "heartbeat.path",
                                             .kind = Kind::text,
@@ -493,7 +623,11 @@ constexpr ReplicaColumn columns[] = {
 // Enum fields are stored by the place of their name among the choices.
 static_assert(runtimes[static_cast<size_t>(Runtime::process)] == "process");
 static_assert(runtimes[static_cast<size_t>(Runtime::static_list)] == "static");
-static_assert(std::size(runtimes) == static_cast<size_t>(Runtime::docker));
+static_assert(runtimes[static_cast<size_t>(Runtime::docker)] == "docker");
+static_assert(exits[static_cast<size_t>(OnExit::stop)] == "stop" && exits[static_cast<size_t>(OnExit::keep)] == "keep");
+static_assert(reaches[static_cast<size_t>(Reach::automatic)] == "auto");
+static_assert(reaches[static_cast<size_t>(Reach::network)] == "network");
+static_assert(reaches[static_cast<size_t>(Reach::published)] == "published");
 static_assert(respawn_names[static_cast<size_t>(RespawnName::same)] == "same");
 static_assert(respawn_names[static_cast<size_t>(RespawnName::random)] == "random");
 static_assert(std::size(affinities) == 3);   // balance::affinity() has the same names; the tests compare

@@ -57,8 +57,8 @@ TEST(File, IsToldWhatThereIsWhereNothingIsNear) {
   EXPECT_EQ(complaints("[retry]\nsomething_else = 1\n"),
             "a.toml:2:1: retry.something_else: no such setting; allowed in [retry]: budget_percent, attempts");
   EXPECT_EQ(complaints("[observability]\n"),
-            "a.toml:1:2: observability: no such setting; allowed: the sections proxy, routing, replicas, heartbeat, "
-            "timeouts, limits, retry, admin, log");
+            "a.toml:1:2: observability: no such setting; allowed: the sections proxy, routing, replicas, docker, "
+            "heartbeat, timeouts, limits, retry, admin, log");
 }
 
 TEST(File, HasNoUnknownSection) {
@@ -120,8 +120,8 @@ TEST(File, HasValuesWithinTheirBounds) {
 }
 
 TEST(File, HasChoicesThatExist) {
-  EXPECT_EQ(complaints("[replicas]\nruntime = \"docker\"\n"),
-            "a.toml:2:11: replicas.runtime: found \"docker\"; allowed: process | static");
+  EXPECT_EQ(complaints("[replicas]\nruntime = \"podman\"\n"),
+            "a.toml:2:11: replicas.runtime: found \"podman\"; allowed: process | static | docker");
   EXPECT_EQ(complaints("[log]\nlevel = \"INFO\"\n"),
             "a.toml:2:9: log.level: found \"INFO\"; allowed: debug | info | warning | error");
 }

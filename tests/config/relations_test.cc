@@ -37,6 +37,12 @@ TEST(Relation, ProcessRuntimeNeedsACommand) {
             "");
 }
 
+TEST(Relation, OnlyContainersCanBeKept) {
+  EXPECT_EQ(complaints("[replicas]\non_exit = \"keep\"\n"),
+            "a.toml:2:11: replicas.on_exit: found \"keep\", without replicas.runtime \"docker\"; allowed: stop");
+  EXPECT_EQ(complaints("[replicas]\non_exit = \"keep\"\nruntime = \"docker\"\n"), "");
+}
+
 TEST(Relation, MaglevNeedsAPrime) {
   EXPECT_EQ(
       complaints("[routing]\ntable = \"maglev\"\nslots = 65536\n"),

@@ -148,9 +148,25 @@ const Sample samples[] = {
     {"replicas.count", "7", {"7"}},
     {"replicas.command", R"(["./r", "--quiet", "a b"])", {"./r", "--quiet", "a b"}},
     {"replicas.respawn_name", R"("random")", {"random"}},
+    {"replicas.on_exit", R"("keep")", {"keep"}},
     {"replicas.static",
      R"([{name = "r1", address = "127.0.0.1:9001", weight = 1}, {name = "r2", address = "[::1]:9002", weight = 9}])",
      {"name=r1,address=127.0.0.1:9001", "weight=9,address=[::1]:9002,name=r2"}},
+    {"docker.engine", R"("10.0.0.2:2375")", {"10.0.0.2:2375"}},
+    {"docker.instance", R"("shop")", {"shop"}},
+    {"docker.image", R"("shop/web:1.2")", {"shop/web:1.2"}},
+    {"docker.command", R"(["serve", "--port", "80"])", {"serve", "--port", "80"}},
+    {"docker.environment", R"(["A=1", "B="])", {"A=1", "B="}},
+    {"docker.labels", R"(["team=shop"])", {"team=shop"}},
+    {"docker.network", R"("net_2")", {"net_2"}},
+    {"docker.reach", R"("published")", {"published"}},
+    {"docker.port", "80", {"80"}},
+    {"docker.memory", "67108864", {"64MiB"}},
+    {"docker.cpu_thousandths", "500", {"500"}},
+    {"docker.pids", "64", {"64"}},
+    {"docker.read_only", "false", {"false"}},
+    {"docker.seccomp_file", R"("/etc/profile.json")", {"/etc/profile.json"}},
+    {"docker.extra_file", R"("/etc/extra.json")", {"/etc/extra.json"}},
     {"heartbeat.path", R"("/health?deep=1")", {"/health?deep=1"}},
     {"heartbeat.interval", R"("250ms")", {"250ms"}},
     {"heartbeat.timeout", R"("2s")", {"2s"}},
@@ -181,8 +197,9 @@ const Sample samples[] = {
     {"log.level", R"("error")", {"error"}},
 };
 
-// What a sample needs beside itself to be a whole configuration.
+// What a sample needs beside itself, in its section, to be a whole configuration.
 std::string companion(std::string_view key) {
+  if (key == "replicas.on_exit") return "\nruntime = \"docker\"\n";
   return key == "replicas.runtime" ? "\n[[replicas.static]]\nname = \"x\"\naddress = \"127.0.0.1:1\"\n" : "";
 }
 
@@ -215,7 +232,8 @@ TEST(SettingsTable, BringsEverySettingFromItsFlagToItsField) {
   for (size_t i = 0; i < std::size(samples); ++i) {
     std::vector<Flag> flags;
     for (const std::string& value : samples[i].flags) flags.push_back({samples[i].key, value});
-    const LoadResult loaded = parse_text(companion(samples[i].key), "a.toml", flags);
+    const std::string section(section_of(samples[i].key));
+    const LoadResult loaded = parse_text("[" + section + "]" + companion(samples[i].key), "a.toml", flags);
     ASSERT_TRUE(loaded) << complaints(loaded);
     const Setting& row = settings_table()[i];
     EXPECT_EQ(toml_text(row.shape, row.get(row.shape, loaded->settings)), samples[i].toml) << samples[i].key;
