@@ -172,7 +172,8 @@ Task<Answer> Api::delete_rm(const Request& request) {
 
 Task<Answer> Api::get_replicas(const Request&) {
   const proxy::RouteTable* table = supervisor_.control().published();
-  co_return answer_with(200, replicas_json(supervisor_.registry(), table ? table->epoch : 0, monotonic_ns()));
+  const uint64_t epoch = table ? table->epoch : 0;
+  co_return answer_with(200, replicas_json(supervisor_.registry(), supervisor_.condition(), epoch, monotonic_ns()));
 }
 
 Task<Answer> Api::get_replica(const Request& request) {

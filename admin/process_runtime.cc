@@ -50,7 +50,7 @@ void ProcessRuntime::start(const StartOrder& order) {
     process->died.set();
     listener_->on_not_started(order.id, to_string(launched.error()));
   } else {
-    listener_->on_running(order.id, SocketAddress::loopback(process->port.port), process->child.pid);
+    listener_->on_running(order.id, {SocketAddress::loopback(process->port.port), process->child.pid, {}});
   }
   loop_.spawn(live(process));
 }

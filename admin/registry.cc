@@ -89,6 +89,9 @@ void Registry::join_one(const NewReplica& wish, bool provisional, uint64_t now_n
   replica->changed_ns = now_ns;
   replica->provisional = provisional;
   replica->start_at_ns = now_ns;
+  replica->image = wish.image;
+  replica->epoch = wish.epoch;
+  replica->adopts = wish.adopts;
   replica->past.resize(settings_.workers);
   table_changed_ = table_changed_ || (settings_.keep_homes && !provisional);
   log_info("replica {}: starting: joined as number {}, weight {}", replica->name, replica->number, replica->weight);
@@ -165,6 +168,7 @@ void Registry::leave(const std::string& name, const std::string& reason, std::op
   table_changed_ = table_changed_ || replica.in_table || settings_.keep_homes;
   change(replica, Happening::removed, reason, now_ns);
   builder_.leave(replica.name);
+  end_trial(replica, reason, false, now_ns);
   if (replica.life) {
     retire(replica, reason, true, drain_ns, now_ns);
   } else {
@@ -197,20 +201,29 @@ std::vector<std::string> Registry::victims(size_t count, std::span<const std::st
 
 // --- what happened to a life ---------------------------------------------------------------------------------------
 
-void Registry::running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns) {
+void Registry::running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns,
+                       const std::string& container) {
   Replica* replica = find_mutable(id);
-  if (!replica || replica->life->upstream) return;
-  replica->life->upstream = std::make_shared<const proxy::Upstream>(id, replica->name, address, settings_.workers);
-  replica->life->pid = pid;
-  replica->reason = pid >= 0 ? fmt::format("runs at {}, pid {}", address.text(), pid)
-                             : fmt::format("runs at {}", address.text());
-  replica->changed_ns = now_ns;
-  log_info("replica {}: starting: {}, epoch {}", replica->name, replica->reason, replica->epoch);
+  if (!replica) return;
+  Life& life = *life_of(*replica, id);
+  if (life.upstream) return;
+  life.upstream = std::make_shared<const proxy::Upstream>(id, replica->name, address, settings_.workers);
+  life.pid = pid;
+  life.container = container;
+  std::string told = fmt::format("runs at {}", address.text());
+  if (pid >= 0) told += fmt::format(", pid {}", pid);
+  if (!container.empty()) told += fmt::format(", container {}", container);
+  if (!on_trial(*replica, id)) {
+    replica->reason = told;
+    replica->changed_ns = now_ns;
+  }
+  log_info("replica {}: starting: {}, epoch {}", replica->name, told, life.epoch);
 }
 
 void Registry::lost(uint64_t id, const std::string& reason, uint64_t now_ns) {
   if (Replica* replica = find_mutable(id)) {
-    lose(*replica, reason, true, now_ns);
+    if (on_trial(*replica, id)) end_trial(*replica, reason, true, now_ns);
+    else lose(*replica, reason, true, now_ns);
     return;
   }
   for (Retired& one : retired_) {
@@ -220,7 +233,11 @@ void Registry::lost(uint64_t id, const std::string& reason, uint64_t now_ns) {
 
 void Registry::answered(uint64_t id, uint64_t now_ns) {
   Replica* replica = find_mutable(id);
-  if (!replica || !replica->life->upstream) return;
+  if (!replica || !life_of(*replica, id)->upstream) return;
+  if (on_trial(*replica, id)) {
+    if (++replica->trial->answered >= settings_.rise) pass_trial(*replica, now_ns);
+    return;
+  }
   replica->missed = 0;
   if (replica->state == State::ready && !replica->ejected) return;
   if (++replica->answered < settings_.rise) return;
@@ -230,6 +247,7 @@ void Registry::answered(uint64_t id, uint64_t now_ns) {
   }
   replica->life->ready_ns = now_ns;
   replica->quarantined = false;
+  replica->replacing_unwell = false;
   const std::string took = milliseconds_text(now_ns - replica->life->started_ns);
   change(*replica, Happening::risen, fmt::format("answered its heartbeat {} after its start", took), now_ns);
   set_in_table(*replica);
@@ -238,15 +256,20 @@ void Registry::answered(uint64_t id, uint64_t now_ns) {
 void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
   Replica* replica = find_mutable(id);
   if (!replica) return;
+  if (on_trial(*replica, id)) {
+    replica->trial->answered = 0;
+    return;
+  }
   replica->answered = 0;
   ++replica->missed;
   // One that we started is given its whole start timeout; one that somebody else runs should be up already.
-  const bool up = replica->state == State::ready || (replica->state == State::starting && !settings_.starts_replicas);
+  const bool up = replica->state == State::ready || replica->state == State::failing ||
+                  (replica->state == State::starting && !settings_.starts_replicas);
   if (!up || replica->missed < settings_.fall) return;
   const std::string told = fmt::format("heartbeat: {} ({} of {})", reason, replica->missed, settings_.fall);
-  if (settings_.starts_replicas) {
+  if (may_end_unwell(*replica)) {
     lose(*replica, told, false, now_ns);
-  } else {
+  } else if (replica->state != State::failing) {
     change(*replica, Happening::fallen, told, now_ns);
     replica->life->ready_ns = 0;
     replica->ejected = false;
@@ -256,7 +279,7 @@ void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
 
 bool Registry::eject(uint64_t id, http::Cause cause, uint64_t now_ns) {
   Replica* replica = find_mutable(id);
-  if (!replica || !replica->in_table) return false;
+  if (!replica || !replica->in_table || on_trial(*replica, id)) return false;
   const auto in_table = std::ranges::count_if(replicas_, [](const auto& one) { return one->in_table; });
   if (settings_.fail_open && in_table == 1) {
     ++ejections_withheld_;
@@ -289,6 +312,14 @@ void Registry::fail_open(uint64_t now_ns) {
   }
 }
 
+// Whether a life that does not answer is ended now, or only taken out of the table.
+bool Registry::may_end_unwell(const Replica& replica) const noexcept {
+  if (!settings_.starts_replicas || paused_) return false;
+  return std::ranges::none_of(replicas_, [&](const auto& other) {
+    return other.get() != &replica && other->replacing_unwell && !other->quarantined && !other->provisional;
+  });
+}
+
 // The life is over, or no longer wanted because it does not answer: the replica waits for a new one.
 void Registry::lose(Replica& replica, const std::string& reason, bool dead, uint64_t now_ns) {
   const uint64_t ready_for_ns = replica.life->ready_ns ? now_ns - replica.life->ready_ns : 0;
@@ -296,10 +327,15 @@ void Registry::lose(Replica& replica, const std::string& reason, bool dead, uint
   change(replica, Happening::lost, reason, now_ns);
   set_in_table(replica);
   replica.life->dead = dead;
+  replica.replacing_unwell = replica.replacing_unwell || !dead;
   retire(replica, reason, false, std::nullopt, now_ns);
   replica.answered = replica.missed = 0;
   if (replica.provisional) {
     replica.start_at_ns = UINT64_MAX;  // the addition fails as a whole
+    return;
+  }
+  if (replica.trial && !replica.trial->failed) {
+    replica.start_at_ns = UINT64_MAX;  // its successor is on its way already
     return;
   }
   const StartBudget::Verdict verdict = replica.budget.death(now_ns, ready_for_ns);
@@ -316,7 +352,7 @@ void Registry::lose(Replica& replica, const std::string& reason, bool dead, uint
 // respawn_name = random: a new name, and with it a new number and new slots, takes over; what is left of the old one
 // has been retired. The budget goes over too, or a crash loop would never be seen.
 void Registry::replace_by_stranger(Replica& replica, uint64_t now_ns) {
-  const NewReplica stranger{unused_names(1, {}).front(), replica.weight};
+  const NewReplica stranger{unused_names(1, {}).front(), replica.weight, replica.image};
   if (!builder_.join(stranger.name, stranger.weight)) return;  // a full table: better the old name than none
   builder_.leave(replica.name);
   change(replica, Happening::removed, fmt::format("replaced by {}", stranger.name), now_ns);
@@ -327,6 +363,7 @@ void Registry::replace_by_stranger(Replica& replica, uint64_t now_ns) {
   successor.budget = replica.budget;
   successor.start_at_ns = replica.start_at_ns;
   successor.quarantined = replica.quarantined;
+  successor.replacing_unwell = replica.replacing_unwell;
   if (successor.quarantined) successor.state = State::failing;
   std::erase_if(replicas_, [&](const auto& one) { return one.get() == &replica; });
 }
@@ -358,24 +395,54 @@ std::vector<Life> Registry::take_starts(uint64_t now_ns) {
   if (!healing_) return starts;
   for (size_t i = 0; i < replicas_.size() && starts.size() < starts_at_once; ++i) {
     Replica& replica = *replicas_[i];
-    if (settings_.starts_replicas && replica.life && replica.state == State::starting &&
-        now_ns - replica.life->started_ns >= settings_.start_timeout_ns) {
+    if (too_slow(replica, now_ns)) {
       lose(replica, fmt::format("not ready within {}", milliseconds_text(settings_.start_timeout_ns)), false, now_ns);
       --i;  // it may have been replaced by another; look at this place again
       continue;
     }
-    if (replica.life || now_ns < replica.start_at_ns) continue;
-    Life life;
-    life.id = ++last_life_;
-    life.name = replica.name;
-    life.number = replica.number;
-    life.epoch = ++replica.epoch;
-    life.started_ns = now_ns;
-    if (replica.state != State::starting) change(replica, Happening::start_due, "a new life begins", now_ns);
-    replica.life = life;
-    starts.push_back(std::move(life));
+    if (std::optional<Life> life = begin_life(replica, now_ns)) starts.push_back(std::move(*life));
   }
   return starts;
+}
+
+bool Registry::too_slow(const Replica& replica, uint64_t now_ns) const noexcept {
+  return settings_.starts_replicas && !paused_ && replica.life && replica.state == State::starting &&
+         now_ns - replica.life->started_ns >= settings_.start_timeout_ns;
+}
+
+bool Registry::start_due(const Replica& replica, uint64_t now_ns) const noexcept {
+  if (replica.life || now_ns < replica.start_at_ns) return false;
+  // What an operator or an earlier run has begun is no healing.
+  return !paused_ || replica.provisional || !replica.adopts.empty() || replica.epoch == 0;
+}
+
+// The replica's own next life or that of its trial, whichever is due; an overdue trial fails.
+std::optional<Life> Registry::begin_life(Replica& replica, uint64_t now_ns) {
+  Trial* trial = replica.trial && !replica.trial->failed ? &*replica.trial : nullptr;
+  if (trial && trial->life && now_ns - trial->life->started_ns >= settings_.start_timeout_ns) {
+    const std::string limit = milliseconds_text(settings_.start_timeout_ns);
+    end_trial(replica, fmt::format("not ready within {}", limit), false, now_ns);
+    trial = nullptr;
+  }
+  const bool for_trial = trial && !trial->life;
+  if (!for_trial && !start_due(replica, now_ns)) return std::nullopt;
+  Life life;
+  life.id = ++last_life_;
+  life.name = replica.name;
+  life.number = replica.number;
+  life.started_ns = now_ns;
+  life.image = for_trial ? trial->image : replica.image;
+  if (for_trial) {
+    life.epoch = ++replica.epoch;
+    trial->life = life;
+    return life;
+  }
+  life.adopts = std::exchange(replica.adopts, {});
+  // A life that goes on has its number already.
+  life.epoch = life.adopts.empty() ? ++replica.epoch : replica.epoch;
+  if (replica.state != State::starting) change(replica, Happening::start_due, "a new life begins", now_ns);
+  replica.life = life;
+  return life;
 }
 
 uint64_t Registry::next_ns() const noexcept {
@@ -383,9 +450,12 @@ uint64_t Registry::next_ns() const noexcept {
   if (!healing_) return next;
   for (const auto& replica : replicas_) {
     if (!replica->life) {
-      next = std::min(next, replica->start_at_ns);
-    } else if (replica->state == State::starting && settings_.starts_replicas) {
+      if (start_due(*replica, replica->start_at_ns)) next = std::min(next, replica->start_at_ns);
+    } else if (replica->state == State::starting && settings_.starts_replicas && !paused_) {
       next = std::min(next, replica->life->started_ns + settings_.start_timeout_ns);
+    }
+    if (replica->trial && !replica->trial->failed) {
+      next = std::min(next, replica->trial->life ? replica->trial->life->started_ns + settings_.start_timeout_ns : 0);
     }
   }
   return next;
@@ -461,12 +531,23 @@ const Replica* Registry::find(std::string_view name) const noexcept {
 }
 
 const Replica* Registry::find_life(uint64_t id) const noexcept {
-  const auto place =
-      std::ranges::find_if(replicas_, [&](const auto& replica) { return replica->life && replica->life->id == id; });
+  const auto place = std::ranges::find_if(replicas_, [&](const auto& replica) {
+    return on_trial(*replica, id) || (replica->life && replica->life->id == id);
+  });
   return place == replicas_.end() ? nullptr : place->get();
 }
 
 Replica* Registry::find_mutable(uint64_t id) noexcept { return const_cast<Replica*>(find_life(id)); }
+Replica* Registry::find_mutable(std::string_view name) noexcept { return const_cast<Replica*>(find(name)); }
+
+bool Registry::on_trial(const Replica& replica, uint64_t id) noexcept {
+  return replica.trial && replica.trial->life && replica.trial->life->id == id;
+}
+
+// One of the two that it has.
+Life* Registry::life_of(Replica& replica, uint64_t id) noexcept {
+  return on_trial(replica, id) ? &*replica.trial->life : &*replica.life;
+}
 
 std::vector<std::string> Registry::names() const {
   std::vector<std::string> all;
@@ -484,6 +565,7 @@ size_t Registry::members() const noexcept {
 TotalsByWorker Registry::totals(const Replica& replica) const {
   TotalsByWorker all = replica.past;
   if (replica.life && replica.life->upstream) add(all, *replica.life->upstream);
+  if (replica.trial && replica.trial->life && replica.trial->life->upstream) add(all, *replica.trial->life->upstream);
   for (const Retired& one : retired_) {
     if (one.life.name == replica.name && one.life.number == replica.number && one.life.upstream) {
       add(all, *one.life.upstream);

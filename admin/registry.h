@@ -22,6 +22,13 @@
 // nothing, and roll_back() takes them away without a trace. A removed replica leaves the registry at once; its life is
 // handed out by take_retired() and shown as draining until it has ended.
 //
+// Ending the unwell is done by our own hand, so it is done to one replica at a time: others that miss their heartbeats
+// are taken out of the table and wait, alive, until the first is ready again (or quarantined). While healing is paused
+// all of them wait, and the dead are not replaced.
+//
+// A trial is a second life of a replica beside its own. It is started and probed as any other, and takes the first
+// one's place the moment it is ready; where it fails, the first one stays as it was.
+//
 // Belongs to the admin thread. Times are monotonic nanoseconds.
 #pragma once
 
@@ -87,7 +94,20 @@ struct Life {
   uint64_t ready_ns = 0;         // since when it has been ready; 0: it is not
   proxy::UpstreamPtr upstream;   // nullptr until it runs
   int64_t pid = -1;              // -1 where there is none
+  std::string container;         // its name; "" where there is none
+  std::string image;             // as in StartOrder
+  std::string adopts;            // the same
   bool dead = false;             // nothing is left to be stopped
+};
+
+enum class TrialState : uint8_t { none, under_way, failed };
+
+struct Trial {
+  std::string image;
+  std::optional<Life> life;      // none: to be started, or failed
+  uint32_t answered = 0;         // heartbeats in a row
+  bool failed = false;
+  std::string reason;            // of the failure
 };
 
 struct Replica {
@@ -104,6 +124,10 @@ struct Replica {
   uint64_t ejected_ns = 0;
   uint32_t epoch = 0;            // lives so far
   std::optional<Life> life;
+  std::optional<Trial> trial;
+  std::string image;             // of its next life, as in StartOrder
+  std::string adopts;            // the same
+  bool replacing_unwell = false; // we have ended a life of it that did not answer, and it is not ready since
   uint64_t start_at_ns = 0;      // without a life: when the next begins
   uint32_t answered = 0, missed = 0;  // heartbeats in a row
   StartBudget budget;
@@ -122,6 +146,9 @@ struct Retired {
 struct NewReplica {
   std::string name;
   uint32_t weight = 1;
+  std::string image;             // as in StartOrder
+  uint32_t epoch = 0;            // of its last life, where it has had one in an earlier run
+  std::string adopts;            // that life, where it goes on
 };
 
 class Registry {
@@ -145,8 +172,18 @@ class Registry {
   // `count` replicas by chance, none of them in `except`; count <= members - except.
   std::vector<std::string> victims(size_t count, std::span<const std::string> except);
 
+  // Begins a trial: its life is due at once. Refused: an unknown or provisional name, a trial under way.
+  Verdict begin_trial(std::string_view name, const std::string& image, uint64_t now_ns);
+  // none: there was no trial, or it has taken its replica's place.
+  TrialState trial_of(std::string_view name) const noexcept;
+  void forget_trial(std::string_view name, uint64_t now_ns);               // one under way is ended
+  // Whether the dead are replaced and the unwell are ended. What operators order is done all the same.
+  void set_paused(bool paused) noexcept { paused_ = paused; }
+  bool paused() const noexcept { return paused_; }
+
   // --- what happened to a life; unknown ids are lives that were retired in the meantime, and are passed over ---------
-  void running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns);
+  void running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns,
+               const std::string& container = {});
   void lost(uint64_t id, const std::string& reason, uint64_t now_ns);      // it did not start, or died
   void answered(uint64_t id, uint64_t now_ns);
   void missed(uint64_t id, const std::string& reason, uint64_t now_ns);
@@ -174,7 +211,7 @@ class Registry {
   std::span<const std::unique_ptr<Replica>> replicas() const noexcept { return replicas_; }
   std::span<const Retired> retired() const noexcept { return retired_; }   // until ended
   const Replica* find(std::string_view name) const noexcept;
-  const Replica* find_life(uint64_t id) const noexcept;   // current lives only
+  const Replica* find_life(uint64_t id) const noexcept;   // current lives, and those on trial
   std::vector<std::string> names() const;                 // not the provisional ones
   size_t members() const noexcept;                        // how many those are
   TotalsByWorker totals(const Replica& replica) const;
@@ -186,6 +223,15 @@ class Registry {
 
  private:
   Replica* find_mutable(uint64_t id) noexcept;
+  Replica* find_mutable(std::string_view name) noexcept;
+  static Life* life_of(Replica& replica, uint64_t id) noexcept;
+  static bool on_trial(const Replica& replica, uint64_t id) noexcept;
+  std::optional<Life> begin_life(Replica& replica, uint64_t now_ns);
+  bool start_due(const Replica& replica, uint64_t now_ns) const noexcept;
+  bool too_slow(const Replica& replica, uint64_t now_ns) const noexcept;
+  bool may_end_unwell(const Replica& replica) const noexcept;
+  void end_trial(Replica& replica, const std::string& reason, bool dead, uint64_t now_ns);
+  void pass_trial(Replica& replica, uint64_t now_ns);
   void join_one(const NewReplica& wish, bool provisional, uint64_t now_ns);
   void change(Replica& replica, Happening happening, const std::string& reason, uint64_t now_ns);
   void set_in_table(Replica& replica);
@@ -209,6 +255,7 @@ class Registry {
   bool healing_ = true;
   proxy::CauseCounters ejections_;
   uint64_t ejections_withheld_ = 0;
+  bool paused_ = false;
 };
 
 }  // namespace ringmaster::admin

@@ -51,6 +51,8 @@ Json counters_json(const Totals& totals) {
 void describe_life(Json& json, const Life& life) {
   json["address"] = life.upstream ? Json(life.upstream->address.text()) : Json(nullptr);
   json["pid"] = life.pid >= 0 ? Json(life.pid) : Json(nullptr);
+  if (!life.container.empty()) json["container"] = life.container;
+  if (!life.image.empty()) json["image"] = life.image;
 }
 
 Json describe_end(const Retired& retired, uint64_t now_ns) {
@@ -124,7 +126,8 @@ std::string rep_json(const std::vector<std::string>& names) {
   return message_json(message, "successful");
 }
 
-std::string replicas_json(const Registry& registry, uint64_t table_epoch, uint64_t now_ns) {
+std::string replicas_json(const Registry& registry, const Condition& condition, uint64_t table_epoch,
+                          uint64_t now_ns) {
   Json list = Json::array();
   for (const auto& replica : registry.replicas()) list.push_back(describe(registry, *replica, now_ns));
   for (const Retired& retired : registry.retired()) {
@@ -132,6 +135,9 @@ std::string replicas_json(const Registry& registry, uint64_t table_epoch, uint64
   }
   Json json;
   json["epoch"] = table_epoch;
+  json["healing"] = registry.paused() ? "paused" : "on";
+  json["runtime"]["able"] = condition.able;
+  json["runtime"]["condition"] = condition.text;
   json["replicas"] = std::move(list);
   return text_of(json);
 }

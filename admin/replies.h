@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "admin/registry.h"
+#include "admin/runtime.h"
 #include "config/settings.h"
 #include "proxy/control.h"
 
@@ -21,10 +22,11 @@ std::string success_json(std::string_view message);
 // {"message":{"N":3,"replicas":["Server1","Server2","Server3"]},"status":"successful"}
 std::string rep_json(const std::vector<std::string>& names);
 
-// {"epoch":7,"replicas":[{"name":…,"state":…}]}: the members in joining order, then the removed ones that are being
-// drained. "counters" are sums over the workers, and over all lives of the replica; "former" are lives that have been
+// {"epoch":7,"healing":"on","runtime":{"able":true,…},"replicas":[{"name":…,"state":…}]}: the members in joining order,
+// then the removed ones that are being drained. "counters" are sums over the workers, and over all lives of the replica; "former" are lives that have been
 // replaced and are not quite over.
-std::string replicas_json(const Registry& registry, uint64_t table_epoch, uint64_t now_ns);
+std::string replicas_json(const Registry& registry, const Condition& condition, uint64_t table_epoch,
+                          uint64_t now_ns);
 std::string replica_json(const Registry& registry, const Replica& replica, uint64_t now_ns);
 // {"name":…,"state":"draining"}
 std::string leaving_json(std::string_view name);

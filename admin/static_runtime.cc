@@ -21,7 +21,7 @@ void StaticRuntime::start(const StartOrder& order) {
   if (place == addresses_.end()) {
     listener_->on_not_started(order.id, "it is not among the settings' static replicas");
   } else {
-    listener_->on_running(order.id, place->second, -1);
+    listener_->on_running(order.id, {place->second, -1, {}});
   }
 }
 

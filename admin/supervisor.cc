@@ -20,6 +20,9 @@ std::unexpected<Refused> refuse(Refused::Kind kind, std::string message) {
   return std::unexpected(Refused{kind, std::move(message)});
 }
 
+// For the runtime to end what it has, beyond the replicas' own grace, when the program ends.
+constexpr milliseconds last_call_time{10'000};
+
 uint64_t count_ns(std::chrono::nanoseconds time) { return static_cast<uint64_t>(time.count()); }
 
 }  // namespace
@@ -51,18 +54,28 @@ Supervisor::~Supervisor() = default;
 // --- the life of it all --------------------------------------------------------------------------------------------
 
 Task<void> Supervisor::run() {
-  join_first_replicas();
-  settle();  // publishes the first table, empty as it is, and starts the replicas
+  tasks_.spawn(runtime_.run(scope_));
   tasks_.spawn(heartbeat_.run(scope_));
   tasks_.spawn(listen_to_workers());
+  settle();  // the first table, empty as it is
+  std::vector<Found> found = co_await runtime_.find(adding_);
+  if (!ending_) join_first_replicas(std::move(found));
+  settle();
   tasks_.spawn(settle_when_changed());
   co_await tasks_.join();
 }
 
-void Supervisor::join_first_replicas() {
+void Supervisor::join_first_replicas(std::vector<Found> found) {
   std::vector<NewReplica> first;
+  for (Found& one : found) {
+    first.push_back({one.name, one.weight, std::move(one.image), one.epoch, std::move(one.adopts)});
+  }
   if (runtime_.starts_replicas()) {
-    for (uint32_t i = 1; i <= settings_.replicas.count; ++i) first.push_back({fmt::format("Server{}", i), 1});
+    for (uint32_t i = 1; first.size() < settings_.replicas.count; ++i) {
+      const std::string name = fmt::format("Server{}", i);
+      const auto same = [&](const NewReplica& other) { return other.name == name; };
+      if (std::ranges::none_of(first, same)) first.push_back({name});
+    }
   } else {
     for (const auto& replica : settings_.replicas.static_list) first.push_back({replica.name, replica.weight});
   }
@@ -70,12 +83,14 @@ void Supervisor::join_first_replicas() {
     // The settings were checked; what is left is a table that is too small for them. Serve with what there is: none.
     log_error("replicas: {}", joined.error());
   }
+  joined_ = true;
 }
 
 Task<void> Supervisor::settle_when_changed() {
   while (!scope_.cancelled()) {
     async::Patience patience;
-    patience.deadline_ns = registry_.next_ns();
+    // What is due cannot be done while the runtime is not able to: on_condition() says when it is.
+    if (runtime_.condition().able) patience.deadline_ns = registry_.next_ns();
     patience.scope = &scope_;
     co_await changed_.wait(patience);
     co_await loop_.turn();  // all that has happened by now is settled together
@@ -85,7 +100,8 @@ Task<void> Supervisor::settle_when_changed() {
 
 void Supervisor::settle() {
   changed_.reset();
-  const std::vector<Life> starts = registry_.take_starts(monotonic_ns());
+  std::vector<Life> starts;
+  if (runtime_.condition().able) starts = registry_.take_starts(monotonic_ns());
   if (auto table = registry_.take_table(monotonic_ns())) control_.publish(std::move(table));
   for (Retired& retired : registry_.take_retired()) {
     heartbeat_.forget(retired.life.id);
@@ -94,12 +110,15 @@ void Supervisor::settle() {
     leaving_.emplace(id, std::make_unique<Leaving>(loop_, grace));
     tasks_.spawn(let_go(std::move(retired)));
   }
-  for (const Life& life : starts) {
+  for (Life& life : starts) {
     StartOrder order;
     order.id = life.id;
     order.name = life.name;
     order.number = life.number;
     order.epoch = life.epoch;
+    order.image = std::move(life.image);
+    order.adopts = std::move(life.adopts);
+    if (const Replica* replica = registry_.find_life(life.id)) order.weight = replica->weight;
     runtime_.start(order);
   }
   tell_progress();
@@ -129,7 +148,8 @@ Task<void> Supervisor::let_go(Retired retired) {
     // Workers let go of a replica one connection at a time and tell nobody: look.
     if (!co_await loop_.sleep(milliseconds(5), &draining_)) break;
   }
-  runtime_.end(id, leaving.grace);
+  if (kept_.contains(id)) runtime_.keep(id);
+  else runtime_.end(id, leaving.grace);
   async::Patience forever;
   async::CancelScope never;
   forever.scope = &never;
@@ -158,12 +178,21 @@ Task<void> Supervisor::listen_to_workers() {
 
 // --- orders ----------------------------------------------------------------------------------------------------------
 
+// Why nothing can be started now, whatever it is.
+std::optional<Refused> Supervisor::objection_to_starts() const {
+  if (ending_) return Refused{Refused::Kind::ending, "ringmaster is ending"};
+  if (!runtime_.starts_replicas()) {
+    return Refused{Refused::Kind::conflict, "the replicas are static: somebody else starts them"};
+  }
+  const Condition condition = runtime_.condition();
+  if (!condition.able) return Refused{Refused::Kind::failed, "nothing can be started now: " + condition.text};
+  if (!joined_) return Refused{Refused::Kind::failed, "it is not known yet which replicas there are"};
+  return std::nullopt;
+}
+
 Task<Outcome<Names>> Supervisor::add(CountOrder order, uint32_t weight) {
   const async::Mutex::Guard turn = co_await orders_.lock();
-  if (ending_) co_return refuse(Refused::Kind::ending, "ringmaster is ending");
-  if (!runtime_.starts_replicas()) {
-    co_return refuse(Refused::Kind::conflict, "the replicas are static: somebody else starts them");
-  }
+  if (auto objection = objection_to_starts()) co_return std::unexpected(*std::move(objection));
   const uint64_t most = registry_.settings().replicas_max, have = registry_.replicas().size();
   if (order.n > most - std::min(have, most)) {
     co_return refuse(Refused::Kind::wrong,
@@ -173,7 +202,7 @@ Task<Outcome<Names>> Supervisor::add(CountOrder order, uint32_t weight) {
   const Names made = registry_.unused_names(static_cast<size_t>(order.n) - names.size(), names);
   names.insert(names.end(), made.begin(), made.end());
   std::vector<NewReplica> wishes;
-  for (const std::string& name : names) wishes.push_back({name, weight});
+  for (const std::string& name : names) wishes.push_back({name, weight, image_});
   co_return co_await start_together(std::move(wishes));
 }
 
@@ -255,6 +284,63 @@ Outcome<void> Supervisor::reweigh(const std::vector<NewReplica>& wishes) {
   return {};
 }
 
+Task<Outcome<Names>> Supervisor::roll(std::optional<std::string> image) {
+  const async::Mutex::Guard turn = co_await orders_.lock();
+  if (auto objection = objection_to_starts()) co_return std::unexpected(*std::move(objection));
+  if (image && !runtime_.has_images()) {
+    co_return refuse(Refused::Kind::conflict, "replicas of this runtime are not made from images");
+  }
+  const std::string chosen = image.value_or("");
+  Names done;
+  for (const std::string& name : registry_.names()) {
+    if (const std::string failure = co_await replace(name, chosen); !failure.empty()) {
+      co_return refuse(ending_ ? Refused::Kind::ending : Refused::Kind::failed,
+                       fmt::format("'{}' keeps its old life, {} had been replaced before it: {}", name, done.size(),
+                                   failure));
+    }
+    done.push_back(name);
+  }
+  image_ = chosen;
+  log_info("rolled: {} replicas have a new life{}", done.size(), image ? fmt::format(" from {}", *image) : "");
+  co_return done;
+}
+
+// One new life beside the old one, until it has taken over and the old one has ended; or why not.
+Task<std::string> Supervisor::replace(std::string name, std::string image) {
+  if (const Verdict begun = registry_.begin_trial(name, image, monotonic_ns()); !begun) co_return begun.error();
+  settle_now();
+  async::Patience patience;
+  patience.scope = &adding_;
+  // The registry's own timeout ends a life that is not ready in time; this is for one that does not even begin.
+  patience.deadline_ns = monotonic_ns() + 2 * registry_.settings().start_timeout_ns;
+  while (registry_.trial_of(name) == TrialState::under_way) {
+    if (!co_await progress_.wait(patience)) break;
+  }
+  std::string failure;
+  if (ending_) failure = "ringmaster is ending";
+  else if (registry_.trial_of(name) == TrialState::failed) failure = registry_.find(name)->trial->reason;
+  else if (registry_.trial_of(name) == TrialState::under_way) failure = "its new life did not begin in time";
+  registry_.forget_trial(name, monotonic_ns());
+  settle_now();
+  patience.deadline_ns = UINT64_MAX;
+  const auto old_is_there = [&] {
+    return std::ranges::any_of(registry_.retired(), [&](const Retired& one) { return one.life.name == name; });
+  };
+  while (old_is_there() && !ending_) co_await progress_.wait(patience);
+  co_return failure;
+}
+
+Outcome<void> Supervisor::set_paused(bool paused) {
+  if (ending_) return refuse(Refused::Kind::ending, "ringmaster is ending");
+  if (!runtime_.starts_replicas()) {
+    return refuse(Refused::Kind::conflict, "the replicas are static: somebody else heals them");
+  }
+  if (registry_.paused() != paused) log_info("healing {}", paused ? "is paused" : "goes on");
+  registry_.set_paused(paused);
+  settle_now();
+  return {};
+}
+
 // --- the end ---------------------------------------------------------------------------------------------------------
 
 void Supervisor::stop_healing() {
@@ -269,12 +355,18 @@ Task<void> Supervisor::stop(milliseconds grace) {
     // An addition under way rolls back first.
     const async::Mutex::Guard turn = co_await orders_.lock();
   }
+  if (settings_.replicas.on_exit == config::OnExit::keep) {
+    for (const auto& replica : registry_.replicas()) {
+      if (replica->life) kept_.insert(replica->life->id);
+    }
+  }
+  runtime_.last_call(grace + last_call_time);
   registry_.retire_all("ringmaster is ending", monotonic_ns());
   draining_.cancel();
   settle_now();
   for (const auto& [id, leaving] : leaving_) {
     leaving->grace = std::min(leaving->grace, grace);
-    runtime_.end(id, leaving->grace);
+    if (!kept_.contains(id)) runtime_.end(id, leaving->grace);
   }
   async::CancelScope never;
   async::Patience forever;
@@ -286,7 +378,7 @@ Task<void> Supervisor::stop(milliseconds grace) {
 void Supervisor::hurry() {
   for (const auto& [id, leaving] : leaving_) {
     leaving->grace = milliseconds(0);
-    runtime_.end(id, milliseconds(0));
+    if (!kept_.contains(id)) runtime_.end(id, milliseconds(0));
   }
 }
 
@@ -297,10 +389,10 @@ bool Supervisor::table_has_replicas() const noexcept {
 
 // --- what happens ----------------------------------------------------------------------------------------------------
 
-void Supervisor::on_running(uint64_t id, const SocketAddress& address, int64_t pid) {
+void Supervisor::on_running(uint64_t id, const Place& place) {
   if (!registry_.find_life(id)) return;
-  registry_.running(id, address, pid, monotonic_ns());
-  heartbeat_.watch(id, address);
+  registry_.running(id, place.address, place.pid, monotonic_ns(), place.container);
+  heartbeat_.watch(id, place.address);
   changed_.set();
 }
 
@@ -319,13 +411,26 @@ void Supervisor::on_ended(uint64_t id) {
   if (place != leaving_.end()) place->second->ended.set();
 }
 
+void Supervisor::on_suspicion(uint64_t id, const std::string& reason) {
+  const Replica* replica = registry_.find_life(id);
+  if (!replica) return;
+  log_info("replica {}: {}", replica->name, reason);
+  heartbeat_.nudge(id);
+}
+
+void Supervisor::on_condition() {
+  changed_.set();
+  tell_progress();
+}
+
 void Supervisor::on_answered(uint64_t id) {
   const Replica* replica = registry_.find_life(id);
   const State before = replica ? replica->state : State::gone;
   const bool was_in_table = replica && replica->in_table;
+  const bool trial = replica && replica->trial;
   registry_.answered(id, monotonic_ns());
   replica = registry_.find_life(id);
-  if (replica && (replica->state != before || replica->in_table != was_in_table)) changed_.set();
+  if (replica && (replica->state != before || replica->in_table != was_in_table || trial)) changed_.set();
 }
 
 void Supervisor::on_missed(uint64_t id, const std::string& reason) {

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "admin/heartbeat.h"
@@ -65,6 +66,12 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   // Other weights for replicas of any runtime, all of them or none; the new table is in force when it returns. Waits
   // for no other order: an addition under way may take long, and neither touches what the other does.
   Outcome<void> reweigh(const std::vector<NewReplica>& wishes);
+  // Gives every replica a new life under its name and slots, one after the other and each beside the old one: from
+  // `image` where the runtime has images, and where it is given; else from the settings. The first that is not ready
+  // in time ends it: that replica keeps its old life, the ones before it their new one. Returns their names.
+  async::Task<Outcome<std::vector<std::string>>> roll(std::optional<std::string> image);
+  // While paused, the dead are not replaced and the unwell not ended. Orders are carried out all the same.
+  Outcome<void> set_paused(bool paused);
 
   // The end of the program, in two steps. stop_healing(): the dead stay dead, orders are refused, additions under way
   // fail. stop(): every replica is ended, by force after `grace`; returns when none is left.
@@ -79,24 +86,29 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   bool table_has_replicas() const noexcept;
   const Registry& registry() const noexcept { return registry_; }
   const proxy::Control& control() const noexcept { return control_; }
+  Condition condition() const { return runtime_.condition(); }
 
  private:
   struct Leaving;
 
-  void on_running(uint64_t id, const SocketAddress& address, int64_t pid) override;
+  void on_running(uint64_t id, const Place& place) override;
   void on_not_started(uint64_t id, const std::string& reason) override;
   void on_died(uint64_t id, const std::string& reason) override;
   void on_ended(uint64_t id) override;
+  void on_suspicion(uint64_t id, const std::string& reason) override;
+  void on_condition() override;
   void on_answered(uint64_t id) override;
   void on_missed(uint64_t id, const std::string& reason) override;
 
-  void join_first_replicas();
+  void join_first_replicas(std::vector<Found> found);
   void settle();
   void settle_now();
   async::Task<void> settle_when_changed();
   async::Task<void> listen_to_workers();
   async::Task<void> let_go(Retired retired);
   async::Task<Outcome<std::vector<std::string>>> start_together(std::vector<NewReplica> wishes);
+  std::optional<Refused> objection_to_starts() const;
+  async::Task<std::string> replace(std::string name, std::string image);
 
   async::Loop& loop_;
   proxy::Control& control_;
@@ -112,6 +124,9 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   async::CancelScope draining_; // cancelled by stop()
   async::Group tasks_;
   std::unordered_map<uint64_t, std::unique_ptr<Leaving>> leaving_;   // by life
+  std::unordered_set<uint64_t> kept_;   // lives that are left running when the program ends
+  std::string image_;           // for replicas to come, as in StartOrder: what the last roll brought
+  bool joined_ = false;         // the first replicas have been
   bool ending_ = false;
 };
 

@@ -14,7 +14,8 @@
 //
 // Three habits that the compilers ask for: take arguments by value or as references that outlive the task; no lambda
 // with captures as a coroutine, unless the lambda itself outlives it; and for g++ 12, which gets the lifetimes of some
-// temporaries wrong: no co_await inside ?:, no braced aggregate with strings inside a co_await (make it a variable).
+// temporaries wrong: no co_await inside ?: or behind && and || (it compiles to a trap), no braced aggregate with
+// strings inside a co_await (make it a variable).
 #pragma once
 
 #include <coroutine>

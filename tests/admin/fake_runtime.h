@@ -24,7 +24,7 @@ class FakeRuntime final : public Runtime {
     }
     const auto elsewhere = addresses.find(order.name);
     const SocketAddress& address = elsewhere == addresses.end() ? address_ : elsewhere->second;
-    listener_->on_running(order.id, address, 1000 + static_cast<int64_t>(order.id));
+    listener_->on_running(order.id, {address, 1000 + static_cast<int64_t>(order.id), {}});
   }
   void end(uint64_t id, std::chrono::milliseconds) override {
     if (const auto place = running.find(id); place != running.end()) {

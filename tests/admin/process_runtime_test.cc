@@ -23,13 +23,15 @@ struct Ledger final : RuntimeListener {
     std::string not_started, died;
     int ended = 0;
   };
-  void on_running(uint64_t id, const SocketAddress& address, int64_t pid) override {
-    lives[id].address = address;
-    lives[id].pid = pid;
+  void on_running(uint64_t id, const Place& place) override {
+    lives[id].address = place.address;
+    lives[id].pid = place.pid;
   }
   void on_not_started(uint64_t id, const std::string& reason) override { lives[id].not_started = reason; }
   void on_died(uint64_t id, const std::string& reason) override { lives[id].died = reason; }
   void on_ended(uint64_t id) override { ++lives[id].ended; }
+  void on_suspicion(uint64_t, const std::string&) override {}
+  void on_condition() override {}
   std::map<uint64_t, Entry> lives;
 };
 

@@ -34,7 +34,7 @@ TEST(Replies, ReplicasAreShownWithStateReasonAndCounters) {
   upstream->meters[0].requests.add(2);
   upstream->meters[1].requests.add(3);
 
-  const json list = json::parse(replicas_json(registry, 9, 5'000'000));
+  const json list = json::parse(replicas_json(registry, {}, 9, 5'000'000));
   EXPECT_EQ(list["epoch"], 9);
   ASSERT_EQ(list["replicas"].size(), 2U);
   const json& a = list["replicas"][0];
@@ -51,7 +51,7 @@ TEST(Replies, ReplicasAreShownWithStateReasonAndCounters) {
 
   const std::vector<std::string> gone = {"a"};
   ASSERT_TRUE(registry.remove(gone, "removed by an operator", {}, 6'000'000));
-  const json later = json::parse(replicas_json(registry, 10, 7'000'000));
+  const json later = json::parse(replicas_json(registry, {}, 10, 7'000'000));
   ASSERT_EQ(later["replicas"].size(), 2U);
   EXPECT_EQ(later["replicas"][1]["name"], "a");
   EXPECT_EQ(later["replicas"][1]["state"], "draining");
