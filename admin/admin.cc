@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/api.h"
+#include "admin/docker_runtime.h"
 #include "admin/process_runtime.h"
 #include "admin/static_runtime.h"
 #include "admin/supervisor.h"
@@ -32,8 +33,7 @@ std::unique_ptr<Runtime> make_runtime(async::Loop& loop, const config::Settings&
     case config::Runtime::static_list: return std::make_unique<StaticRuntime>(settings.replicas.static_list);
     case config::Runtime::docker: break;
   }
-  throw StartError(ExitCode::configuration, "replicas.runtime = \"docker\" is not part of this version",
-                   "use \"process\" or \"static\"");
+  return std::make_unique<DockerRuntime>(loop, settings.docker);
 }
 
 RegistrySettings registry_settings(const config::Settings& settings, const proxy::Control& control,

@@ -164,7 +164,8 @@ Task<Result<void>> Conversation::read_body(const PieceHandler* piece, Patience p
 }
 
 Task<Result<ClientAnswer>> converse(Loop& loop, const ClientRequest& request, Patience patience,
-                                    const PieceHandler* piece, std::chrono::nanoseconds idle) {
+                                    const PieceHandler* piece, std::chrono::nanoseconds idle,
+                                    const std::function<void()>* began) {
   Result<Socket> socket = co_await loop.connect(request.address, patience);
   if (!socket) co_return std::unexpected(socket.error());
   Conversation conversation(loop, std::move(*socket), request);
@@ -176,6 +177,7 @@ Task<Result<ClientAnswer>> converse(Loop& loop, const ClientRequest& request, Pa
   const Result<void> headed = co_await conversation.read_head(patience);
   if (!headed) co_return std::unexpected(sent ? headed.error() : sent.error());
   const bool streams = piece && conversation.answer.status / 100 == 2;
+  if (streams && began && *began) (*began)();
   const Patience body_patience = streams ? Patience{UINT64_MAX, patience.scope} : patience;
   const std::chrono::nanoseconds body_idle = streams ? idle : std::chrono::nanoseconds();
   const Result<void> read = co_await conversation.read_body(streams ? piece : nullptr, body_patience, body_idle);
@@ -193,12 +195,12 @@ std::string_view ClientAnswer::field(std::string_view name) const noexcept {
 }
 
 Task<Result<ClientAnswer>> fetch(Loop& loop, const ClientRequest& request, Patience patience) {
-  return converse(loop, request, patience, nullptr, {});
+  return converse(loop, request, patience, nullptr, {}, nullptr);
 }
 
 Task<Result<ClientAnswer>> fetch_stream(Loop& loop, const ClientRequest& request, PieceHandler piece, Patience patience,
-                                        std::chrono::nanoseconds idle) {
-  co_return co_await converse(loop, request, patience, &piece, idle);
+                                        std::chrono::nanoseconds idle, std::function<void()> began) {
+  co_return co_await converse(loop, request, patience, &piece, idle, &began);
 }
 
 }  // namespace ringmaster::async

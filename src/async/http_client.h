@@ -46,10 +46,11 @@ Task<Result<ClientAnswer>> fetch(Loop& loop, const ClientRequest& request, Patie
 
 // Hands over each piece of a 2xx answer's body as it comes (as much as one receive brought; not lines, not messages)
 // and keeps none of it. false from `piece` ends the conversation: the task returns the answer without a body.
+// `began` is called once the head of a 2xx answer is there, be a piece long in coming.
 // Patience's deadline holds to the end of the head; after that, its scope ends the task (cancelled), and silence of
 // `idle` where that is not zero (timed_out). Other statuses: the body is kept, as fetch() does.
 using PieceHandler = std::function<bool(std::string_view piece)>;
 Task<Result<ClientAnswer>> fetch_stream(Loop& loop, const ClientRequest& request, PieceHandler piece, Patience patience,
-                                        std::chrono::nanoseconds idle = {});
+                                        std::chrono::nanoseconds idle = {}, std::function<void()> began = {});
 
 }  // namespace ringmaster::async
