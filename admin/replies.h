@@ -23,8 +23,8 @@ std::string success_json(std::string_view message);
 std::string rep_json(const std::vector<std::string>& names);
 
 // {"epoch":7,"healing":"on","runtime":{"able":true,…},"replicas":[{"name":…,"state":…}]}: the members in joining order,
-// then the removed ones that are being drained. "counters" are sums over the workers, and over all lives of the replica; "former" are lives that have been
-// replaced and are not quite over.
+// then the removed ones that are being drained. "counters" are sums over the workers, and over all lives of the
+// replica; "former" are lives that have been replaced and are not quite over.
 std::string replicas_json(const Registry& registry, const Condition& condition, uint64_t table_epoch,
                           uint64_t now_ns);
 std::string replica_json(const Registry& registry, const Replica& replica, uint64_t now_ns);
