@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "admin/api_answers.h"
 #include "admin/metrics.h"
 #include "admin/orders.h"
 #include "admin/replies.h"
@@ -18,6 +19,32 @@ using async::Task;
 namespace {
 
 constexpr std::string_view replica_path = "/v1/replicas/";
+
+// The assignment has one status for whatever is wrong with an order.
+Answer fail_as_assigned(const Refused& refused) {
+  const uint16_t status = status_of(refused.kind);
+  return fail(status < 500 ? 400 : status, "<Error> " + refused.message);
+}
+
+Credentials credentials_of(const Request& request) {
+  Credentials given;
+  given.host = request.head.host;
+  given.origin = request.field("Origin");
+  given.one_origin = request.count_fields("Origin") <= 1;
+  given.content_type = request.field("Content-Type");
+  given.authorization = request.field("Authorization");
+  given.has_body = !request.body.empty();
+  return given;
+}
+
+// "/v1/replicas/" and one further segment match "/v1/replicas/"; other paths match themselves.
+bool path_matches(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with('/')) return pattern == path;
+  return path.size() > pattern.size() && path.starts_with(pattern) &&
+         path.find('/', pattern.size()) == std::string_view::npos;
+}
+
+}  // namespace
 
 Answer answer_with(uint16_t status, std::string body) {
   Answer answer;
@@ -41,37 +68,11 @@ uint16_t status_of(Refused::Kind kind) {
 
 Answer fail(const Refused& refused) { return fail(status_of(refused.kind), "<Error> " + refused.message); }
 
-// The assignment has one status for whatever is wrong with an order.
-Answer fail_as_assigned(const Refused& refused) {
-  const uint16_t status = status_of(refused.kind);
-  return fail(status < 500 ? 400 : status, "<Error> " + refused.message);
-}
-
 Answer fail(const Objection& objection) {
   Answer answer = fail(objection.status, objection.message);
   if (objection.status == 401) answer.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"ringmaster\"");
   return answer;
 }
-
-Credentials credentials_of(const Request& request) {
-  Credentials given;
-  given.host = request.head.host;
-  given.origin = request.field("Origin");
-  given.one_origin = request.count_fields("Origin") <= 1;
-  given.content_type = request.field("Content-Type");
-  given.authorization = request.field("Authorization");
-  given.has_body = !request.body.empty();
-  return given;
-}
-
-// "/v1/replicas/" and one further segment match "/v1/replicas/"; other paths match themselves.
-bool path_matches(std::string_view pattern, std::string_view path) {
-  if (!pattern.ends_with('/')) return pattern == path;
-  return path.size() > pattern.size() && path.starts_with(pattern) &&
-         path.find('/', pattern.size()) == std::string_view::npos;
-}
-
-}  // namespace
 
 Api::Api(Supervisor& supervisor, const config::Settings& settings, Guard guard, std::string version)
     : supervisor_(supervisor), settings_(settings), guard_(std::move(guard)), version_(std::move(version)) {}
@@ -95,6 +96,9 @@ std::span<const Api::Route> Api::native_routes() {
       {"GET", replica_path, &Api::get_replica},
       {"DELETE", replica_path, &Api::delete_replica, true},
       {"PATCH", replica_path, &Api::patch_replica, true},
+      {"POST", "/v1/pause", &Api::post_pause, true},
+      {"POST", "/v1/resume", &Api::post_resume, true},
+      {"POST", "/v1/roll", &Api::post_roll, true},
       {"GET", "/v1/settings", &Api::get_settings},
       {"GET", "/v1/table", &Api::get_table},
       {"GET", "/metrics", &Api::get_metrics},

@@ -5,6 +5,8 @@
 //   GET /v1/replicas, POST /v1/replicas            every replica with state and counters; one more
 //   GET, DELETE /v1/replicas/{name}[?drain=5s]     one of them; one less
 //   PATCH /v1/replicas/{name} {"weight": 2}        another weight; the new table is in force when it is answered
+//   POST /v1/pause, POST /v1/resume                no healing for a while: the dead stay dead, the unwell alive
+//   POST /v1/roll [{"image": "web:2"}]             new lives for all, one after the other; answered at the end
 //   GET /v1/settings, GET /v1/table, GET /metrics
 //   GET /healthz                                   this thread lives: 200
 //   GET /readyz                                    200 while a table with a ready replica is in force and we are not
@@ -59,6 +61,10 @@ class Api {
   async::Task<async::Answer> post_replica(const async::Request& request);
   async::Task<async::Answer> delete_replica(const async::Request& request);
   async::Task<async::Answer> patch_replica(const async::Request& request);
+  async::Task<async::Answer> post_pause(const async::Request& request);
+  async::Task<async::Answer> post_resume(const async::Request& request);
+  async::Task<async::Answer> post_roll(const async::Request& request);
+  async::Answer set_paused(bool paused);
   async::Task<async::Answer> get_settings(const async::Request& request);
   async::Task<async::Answer> get_table(const async::Request& request);
   async::Task<async::Answer> get_metrics(const async::Request& request);

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/forms.h"
+
 namespace ringmaster::admin {
 
 namespace {
@@ -88,6 +90,21 @@ std::expected<WeightOrder, std::string> read_weight_order(std::string_view body)
   const auto weight = read_weight(*given);
   if (!weight) return std::unexpected(weight.error());
   return WeightOrder{*weight};
+}
+
+std::expected<RollOrder, std::string> read_roll_order(std::string_view body) {
+  RollOrder order;
+  if (body.empty()) return order;
+  const auto json = read_object(body);
+  if (!json) return std::unexpected(json.error());
+  for (const auto& [key, value] : json->items()) {
+    if (key != "image") return std::unexpected(fmt::format("<Error> '{}' is not known here: image is", key));
+    if (!value.is_string() || !config::is_image(value.get_ref<const std::string&>())) {
+      return std::unexpected("<Error> image must be an image's name, such as \"web:2\"");
+    }
+    order.image = value.get<std::string>();
+  }
+  return order;
 }
 
 }  // namespace ringmaster::admin

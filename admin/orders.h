@@ -27,6 +27,11 @@ struct WeightOrder {
   uint32_t weight = 1;
 };
 
+// {"image": "web:2"}, or nothing: new lives for all replicas.
+struct RollOrder {
+  std::optional<std::string> image;
+};
+
 inline constexpr std::string_view too_many_names_to_add =
     "<Error> Length of hostname list is more than newly added instances";
 inline constexpr std::string_view too_many_names_to_remove =
@@ -37,5 +42,6 @@ inline constexpr std::string_view too_many_names_to_remove =
 std::expected<CountOrder, std::string> read_count_order(std::string_view body, std::string_view too_many_names);
 std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view body);
 std::expected<WeightOrder, std::string> read_weight_order(std::string_view body);
+std::expected<RollOrder, std::string> read_roll_order(std::string_view body);   // may be empty
 
 }  // namespace ringmaster::admin

@@ -146,6 +146,14 @@ std::string replica_json(const Registry& registry, const Replica& replica, uint6
   return text_of(describe(registry, replica, now_ns));
 }
 
+std::string rolled_json(const std::vector<std::string>& names) {
+  Json json;
+  json["message"] = "rolled";
+  json["rolled"] = names;
+  json["status"] = "successful";
+  return text_of(json);
+}
+
 std::string leaving_json(std::string_view name) {
   Json json;
   json["name"] = name;

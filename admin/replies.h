@@ -28,6 +28,8 @@ std::string rep_json(const std::vector<std::string>& names);
 std::string replicas_json(const Registry& registry, const Condition& condition, uint64_t table_epoch,
                           uint64_t now_ns);
 std::string replica_json(const Registry& registry, const Replica& replica, uint64_t now_ns);
+// {"message":"rolled","rolled":["Server1",…],"status":"successful"}
+std::string rolled_json(const std::vector<std::string>& names);
 // {"name":…,"state":"draining"}
 std::string leaving_json(std::string_view name);
 
