@@ -143,7 +143,7 @@ class Ringmaster:
             return self.admin_get("/readyz").status == 200
         wait_until(is_ready, within, "/readyz says 200")
         replicas = self.settings["replicas"]
-        count = replicas["count"] if replicas.get("runtime", "process") == "process" else len(replicas["static"])
+        count = len(replicas["static"]) if replicas.get("runtime") == "static" else replicas["count"]
         wait_until(lambda: len(self.ready_replicas()) == count, within, f"{count} replicas are ready")
 
     def signal(self, number: int):

@@ -1,0 +1,146 @@
+"""A Docker engine of the tests' own: started and ended by its pid, in a folder of its own, beside any other engine.
+
+It touches no packet filter and has no default bridge; its user-defined networks work all the same. It runs with
+live-restore, so that containers outlive it. No registry is asked: images come from the programs that were built here
+and from a Debian root that debootstrap makes once (kept in the user's cache folder).
+"""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import processes
+from .ringmaster import ROOT, executable
+from .wire import wait_until
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ringmaster"
+BASE = "debian:trixie-slim"
+REPLICA = "ringmaster-replica"
+
+
+def run(*command: str, within: float = 60, **options) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=within, **options)
+    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def mirror() -> str:
+    """Where this machine's own apt gets Debian from."""
+    for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
+        text = path.read_text() if path.is_file() else ""
+        for word in text.split():
+            if word.startswith(("http://", "https://")) and word.rstrip("/").endswith("/debian"):
+                return word
+    raise AssertionError("no Debian mirror in /etc/apt: debootstrap has nothing to make an image from")
+
+
+def base_tarball() -> Path:
+    tarball = CACHE / "trixie.tar"
+    if not tarball.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="ringmaster-trixie-") as folder:
+            run("debootstrap", "--variant=minbase", "trixie", folder, mirror(), within=300)
+            half = CACHE / f"trixie.{os.getpid()}"
+            run("tar", "-C", folder, "-cf", str(half), ".")
+            half.rename(tarball)
+    return tarball
+
+
+class Engine:
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="rm-engine-"))
+        self.socket = self.folder / "docker.sock"
+        self.address = f"unix:{self.socket}"
+        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
+        self.process: subprocess.Popen | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+    def start(self):
+        assert shutil.which("dockerd"), "there is no dockerd: tools/setup test installs it"
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+                 "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid"), "--live-restore",
+                 "--bridge", "none", "--iptables=false", "--ip6tables=false"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        wait_until(self.answers, 30, "the engine answers")
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, f"dockerd ended:\n{(self.folder / 'log').read_text()[-3000:]}"
+        return subprocess.run(["docker", "version"], env=self.environment, capture_output=True).returncode == 0
+
+    def stop(self):
+        """The engine alone: its containers run on."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+
+    def end(self):
+        """Everything that it started, and its folder."""
+        try:
+            if self.process and self.process.poll() is None:
+                self.remove_all()
+        finally:
+            self.stop()
+            for pid in processes.with_argument(str(self.folder)):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+            for mount in reversed([path for path in mounts if path.startswith(str(self.folder))]):
+                subprocess.run(["umount", "-l", mount], capture_output=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- asking it ----------------------------------------------------------------------------------------------------
+    def docker(self, *arguments: str, within: float = 60, **options) -> str:
+        return run("docker", *arguments, within=within, env=self.environment, **options)
+
+    def containers(self, *filters: str, everything: bool = True) -> dict[str, str]:
+        """Names and ids."""
+        options = [part for one in filters for part in ("--filter", one)]
+        listing = self.docker("ps", "--no-trunc", "--format", "{{.Names}} {{.ID}}", *(["-a"] if everything else []),
+                              *options)
+        return dict(line.split() for line in listing.splitlines())
+
+    def ours(self, everything: bool = True) -> dict[str, str]:
+        return self.containers("label=ringmaster.instance", everything=everything)
+
+    def inspect(self, name: str) -> dict:
+        return json.loads(self.docker("inspect", name))[0]
+
+    def remove_all(self):
+        if ids := list(self.containers().values()):
+            subprocess.run(["docker", "rm", "-f", "-v", *ids], env=self.environment, capture_output=True, timeout=60)
+
+    # --- images -------------------------------------------------------------------------------------------------------
+    def build(self, name: str, dockerfile: str, context: Path | None = None, *options: str):
+        """From the text of a Dockerfile; without a context nothing can be copied."""
+        with tempfile.TemporaryDirectory() as empty:
+            path = Path(empty) / "Dockerfile"
+            path.write_text(dockerfile)
+            self.docker("build", "-q", "--network", "none", "-t", name, "-f", str(path), *options,
+                        str(context or empty), within=120)
+
+    def import_base(self):
+        with base_tarball().open("rb") as tarball:
+            self.docker("import", "-", BASE, within=120, stdin=tarball)
+
+
+def build_context(folder: Path) -> str:
+    """The tree's docker folder and the programs that were built here, as the Dockerfile's first stage leaves them.
+
+    Gives the Dockerfile with that stage replaced: the stages that are shipped stay as they are.
+    """
+    for name, program, options in (("ringmaster", "ringmaster", ()), ("replica", "ringmaster-replica", ("--whole",))):
+        run(str(ROOT / "docker/collect"), str(executable(program)), str(folder / "out" / name), *options)
+    shutil.copytree(ROOT / "docker", folder / "docker")
+    text = (ROOT / "docker/Dockerfile").read_text()
+    dockerfile = "FROM scratch AS build\nCOPY out /out\n\n" + text[text.index("FROM scratch AS replica"):]
+    (folder / "docker/Dockerfile").write_text(dockerfile)
+    return dockerfile
