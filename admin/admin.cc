@@ -8,6 +8,7 @@
 
 #include "admin/api.h"
 #include "admin/docker_runtime.h"
+#include "admin/first_table.h"
 #include "admin/process_runtime.h"
 #include "admin/static_runtime.h"
 #include "admin/supervisor.h"
@@ -39,15 +40,7 @@ std::unique_ptr<Runtime> make_runtime(async::Loop& loop, const config::Settings&
 RegistrySettings registry_settings(const config::Settings& settings, const proxy::Control& control,
                                    const Runtime& runtime) {
   RegistrySettings made;
-  const auto kind = balance::table_kind(settings.routing.table);
-  if (!kind) {
-    throw StartError(ExitCode::configuration, fmt::format("routing.table: unknown table '{}'", settings.routing.table),
-                     "see ringmaster --help");
-  }
-  made.table.kind = *kind;
-  made.table.slots = settings.routing.slots ? settings.routing.slots : balance::default_slots(*kind);
-  made.table.virtual_nodes = settings.routing.virtual_nodes;
-  made.table.probing = settings.routing.probing == "quadratic" ? balance::Probing::quadratic : balance::Probing::linear;
+  made.table = table_settings(settings);
   made.workers = control.workers();
   made.keep_homes = settings.routing.affinity == "strict";
   made.rise = settings.heartbeat.rise;
@@ -73,9 +66,9 @@ Fd open_signals() {
   return descriptor;
 }
 
-async::HttpServerSettings server_settings() {
+async::HttpServerSettings server_settings(uint64_t body_bytes_max) {
   async::HttpServerSettings made;
-  made.body_bytes_max = api_body_bytes_max;
+  made.body_bytes_max = body_bytes_max;
   return made;
 }
 
@@ -124,8 +117,10 @@ Admin::State::State(AdminParts parts)
       runtime(make_runtime(loop, settings)),
       supervisor(loop, control, settings, *runtime, registry_settings(settings, control, *runtime)),
       api(supervisor, settings, Guard(listening_at(parts.listener), token_of(settings)), parts.version),
-      port(loop, [this](const async::Request& request) { return api.on_admin_port(request); }, server_settings()),
-      drop_in_port(loop, [this](const async::Request& request) { return api.on_drop_in(request); }, server_settings()),
+      port(loop, [this](const async::Request& request) { return api.on_admin_port(request); },
+           server_settings(table_bytes_max)),
+      drop_in_port(loop, [this](const async::Request& request) { return api.on_drop_in(request); },
+                   server_settings(api_body_bytes_max)),
       listener(std::move(parts.listener)),
       drop_in(std::move(parts.drop_in)),
       signalled(loop) {}

@@ -18,8 +18,6 @@ using async::Task;
 
 namespace {
 
-constexpr std::string_view replica_path = "/v1/replicas/";
-
 // The assignment has one status for whatever is wrong with an order.
 Answer fail_as_assigned(const Refused& refused) {
   const uint16_t status = status_of(refused.kind);
@@ -34,6 +32,7 @@ Credentials credentials_of(const Request& request) {
   given.content_type = request.field("Content-Type");
   given.authorization = request.field("Authorization");
   given.has_body = !request.body.empty();
+  given.preflighted = request.method() == "PUT";
   return given;
 }
 
@@ -101,6 +100,11 @@ std::span<const Api::Route> Api::native_routes() {
       {"POST", "/v1/roll", &Api::post_roll, true},
       {"GET", "/v1/settings", &Api::get_settings},
       {"GET", "/v1/table", &Api::get_table},
+      {"PUT", "/v1/table", &Api::put_table, true},
+      {"GET", "/v1/table/export", &Api::get_export},
+      {"GET", "/v1/explain", &Api::get_explain},
+      {"POST", "/v1/plan", &Api::post_plan, true},
+      {"GET", "/v1/skew", &Api::get_skew},
       {"GET", "/metrics", &Api::get_metrics},
       {"GET", "/healthz", &Api::get_healthz},
       {"GET", "/readyz", &Api::get_readyz},
@@ -222,23 +226,7 @@ Task<Answer> Api::delete_replica(const Request& request) {
   co_return answer_with(200, leaving_json(removed->front()));
 }
 
-Task<Answer> Api::patch_replica(const Request& request) {
-  const auto order = read_weight_order(request.body);
-  if (!order) co_return fail(400, order.error());
-  const std::string name(request.path().substr(replica_path.size()));
-  const std::vector<NewReplica> wishes{NewReplica{name, order->weight}};
-  const Outcome<void> done = supervisor_.reweigh(wishes);
-  if (!done) co_return fail(done.error());
-  co_return answer_with(200, replica_json(supervisor_.registry(), *supervisor_.registry().find(name), monotonic_ns()));
-}
-
 Task<Answer> Api::get_settings(const Request&) { co_return answer_with(200, settings_json(settings_)); }
-
-Task<Answer> Api::get_table(const Request&) {
-  const proxy::RouteTable* table = supervisor_.control().published();
-  if (!table) co_return fail(503, "<Error> There is no table yet");
-  co_return answer_with(200, table_json(*table, settings_.routing));
-}
 
 Task<Answer> Api::get_metrics(const Request&) {
   Answer answer = answer_with(200, metrics_text(supervisor_.registry(), supervisor_.control(), version_));

@@ -7,7 +7,9 @@
 //   PATCH /v1/replicas/{name} {"weight": 2}        another weight; the new table is in force when it is answered
 //   POST /v1/pause, POST /v1/resume                no healing for a while: the dead stay dead, the unwell alive
 //   POST /v1/roll [{"image": "web:2"}]             new lives for all, one after the other; answered at the end
-//   GET /v1/settings, GET /v1/table, GET /metrics
+//   GET /v1/settings, GET /metrics
+//   GET, PUT /v1/table, GET /v1/table/export       what it is, with its digest; as a file, and back
+//   GET /v1/explain, POST /v1/plan, GET /v1/skew   where a request goes, what a change would do, how even it is
 //   GET /healthz                                   this thread lives: 200
 //   GET /readyz                                    200 while a table with a ready replica is in force and we are not
 //                                                  ending, else 503
@@ -32,6 +34,9 @@
 namespace ringmaster::admin {
 
 inline constexpr uint64_t api_body_bytes_max = 256 * 1024;   // a thousand names of 63 bytes, and room
+// On the admin port, where tables come in: 65,536 slots with eight fall-backs each, of a thousand replicas, and room.
+inline constexpr uint64_t table_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::string_view replica_path = "/v1/replicas/";
 
 class Api {
  public:
@@ -67,6 +72,11 @@ class Api {
   async::Answer set_paused(bool paused);
   async::Task<async::Answer> get_settings(const async::Request& request);
   async::Task<async::Answer> get_table(const async::Request& request);
+  async::Task<async::Answer> put_table(const async::Request& request);
+  async::Task<async::Answer> get_export(const async::Request& request);
+  async::Task<async::Answer> get_explain(const async::Request& request);
+  async::Task<async::Answer> post_plan(const async::Request& request);
+  async::Task<async::Answer> get_skew(const async::Request& request);
   async::Task<async::Answer> get_metrics(const async::Request& request);
   async::Task<async::Answer> get_healthz(const async::Request& request);
   async::Task<async::Answer> get_readyz(const async::Request& request);

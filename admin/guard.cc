@@ -42,7 +42,7 @@ std::optional<Objection> Guard::check_change(const Credentials& given) const {
     return Objection{421, "<Error> The Host field does not name this server's own address"};
   }
   if (auto objection = check_origin(given)) return objection;
-  if ((given.has_body || !given.content_type.empty()) && !is_json(given.content_type)) {
+  if (!given.preflighted && (given.has_body || !given.content_type.empty()) && !is_json(given.content_type)) {
     return Objection{415, "<Error> The body must be application/json"};
   }
   return std::nullopt;

@@ -31,6 +31,9 @@ struct Credentials {
   std::string_view content_type;
   std::string_view authorization;
   bool has_body = false;
+  // The method is one for which a browser asks first (the Fetch standard's preflight), and it is told no: the body may
+  // be of any type then.
+  bool preflighted = false;
 };
 
 class Guard {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "config/forms.h"
@@ -45,6 +47,49 @@ std::expected<uint32_t, std::string> read_weight(const Json& value) {
     return std::unexpected("<Error> weight must be a whole number from 1 to 65535");
   }
   return value.get<uint32_t>();
+}
+
+std::expected<WeightedName, std::string> read_weighted_name(const Json& value) {
+  if (!value.is_object()) return std::unexpected("<Error> add must be a list of objects with name and weight");
+  WeightedName wish;
+  for (const auto& [key, member] : value.items()) {
+    if (key == "name" && member.is_string()) {
+      wish.name = member.get<std::string>();
+    } else if (key == "weight") {
+      const auto weight = read_weight(member);
+      if (!weight) return std::unexpected(weight.error());
+      wish.weight = *weight;
+    } else {
+      return std::unexpected(fmt::format("<Error> '{}' in add: name, which is text, and weight are known there", key));
+    }
+  }
+  if (wish.name.empty()) return std::unexpected("<Error> each of add must have a name");
+  return wish;
+}
+
+std::expected<void, std::string> read_plan_part(const std::string& key, const Json& value, PlanOrder& order) {
+  if (key == "add") {
+    if (!value.is_array()) return std::unexpected("<Error> add must be a list of objects with name and weight");
+    for (const Json& one : value) {
+      auto wish = read_weighted_name(one);
+      if (!wish) return std::unexpected(wish.error());
+      order.add.push_back(std::move(*wish));
+    }
+  } else if (key == "remove") {
+    const bool names = value.is_array() && std::ranges::all_of(value, [](const Json& one) { return one.is_string(); });
+    if (!names) return std::unexpected("<Error> remove must be a list of names");
+    order.remove = value.get<std::vector<std::string>>();
+  } else if (key == "weights") {
+    if (!value.is_object()) return std::unexpected("<Error> weights must be an object: names and their weights");
+    for (const auto& [name, one] : value.items()) {
+      const auto weight = read_weight(one);
+      if (!weight) return std::unexpected(weight.error());
+      order.weights.push_back({name, *weight});
+    }
+  } else {
+    return std::unexpected(fmt::format("<Error> '{}' is not known here: add, remove and weights are", key));
+  }
+  return {};
 }
 
 }  // namespace
@@ -103,6 +148,20 @@ std::expected<RollOrder, std::string> read_roll_order(std::string_view body) {
       return std::unexpected("<Error> image must be an image's name, such as \"web:2\"");
     }
     order.image = value.get<std::string>();
+  }
+  return order;
+}
+
+std::expected<PlanOrder, std::string> read_plan_order(std::string_view body) {
+  const auto json = read_object(body);
+  if (!json) return std::unexpected(json.error());
+  PlanOrder order;
+  for (const auto& [key, value] : json->items()) {
+    if (auto part = read_plan_part(key, value, order); !part) return std::unexpected(part.error());
+  }
+  constexpr size_t names_max = 2000;
+  if (order.add.size() + order.remove.size() + order.weights.size() > names_max) {
+    return std::unexpected(fmt::format("<Error> a plan has at most {} names", names_max));
   }
   return order;
 }

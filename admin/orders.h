@@ -32,6 +32,19 @@ struct RollOrder {
   std::optional<std::string> image;
 };
 
+struct WeightedName {
+  std::string name;
+  uint32_t weight = 1;
+};
+
+// {"add": [{"name": "S5", "weight": 2}], "remove": ["S1"], "weights": {"S2": 3}}: a change to be thought through. Each
+// of the three may be missing.
+struct PlanOrder {
+  std::vector<WeightedName> add;
+  std::vector<std::string> remove;
+  std::vector<WeightedName> weights;
+};
+
 inline constexpr std::string_view too_many_names_to_add =
     "<Error> Length of hostname list is more than newly added instances";
 inline constexpr std::string_view too_many_names_to_remove =
@@ -43,5 +56,6 @@ std::expected<CountOrder, std::string> read_count_order(std::string_view body, s
 std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view body);
 std::expected<WeightOrder, std::string> read_weight_order(std::string_view body);
 std::expected<RollOrder, std::string> read_roll_order(std::string_view body);   // may be empty
+std::expected<PlanOrder, std::string> read_plan_order(std::string_view body);
 
 }  // namespace ringmaster::admin

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "balance/movement.h"
 #include "config/settings_table.h"
 
 namespace ringmaster::admin {
@@ -161,24 +162,25 @@ std::string leaving_json(std::string_view name) {
   return text_of(json);
 }
 
-std::string table_json(const proxy::RouteTable& route, const config::Settings::Routing& settings) {
-  const balance::Table& table = route.table;
+std::string table_json(const balance::Table& table, std::optional<uint64_t> epoch) {
   std::vector<uint64_t> slots(table.members().size());
   for (uint32_t slot = 0; slot < table.slots(); ++slot) {
     if (const uint16_t owner = table.owner(slot); owner != balance::no_member) ++slots[owner];
   }
+  const std::vector<double> shares = balance::key_shares(table);
   Json replicas = Json::array();
   for (size_t i = 0; i < slots.size(); ++i) {
     Json one;
     one["name"] = table.members()[i];
+    one["weight"] = table.weights()[i];
     one["slots"] = slots[i];
-    one["share"] = static_cast<double>(slots[i]) / table.slots();
+    one["share"] = shares[i];
     replicas.push_back(std::move(one));
   }
   Json json;
-  json["kind"] = settings.table;
+  json["kind"] = balance::name_of(table.settings().kind);
   json["slots"] = table.slots();
-  json["epoch"] = route.epoch;
+  if (epoch) json["epoch"] = *epoch;
   json["digest"] = fmt::format("{:016x}", table.digest());
   json["replicas"] = std::move(replicas);
   return text_of(json);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,8 @@ std::string rolled_json(const std::vector<std::string>& names);
 // {"name":…,"state":"draining"}
 std::string leaving_json(std::string_view name);
 
-// {"kind":…,"slots":…,"epoch":…,"digest":…,"replicas":[{"name":…,"slots":…,"share":…}]}
-std::string table_json(const proxy::RouteTable& table, const config::Settings::Routing& settings);
+// {"kind":…,"slots":…,"epoch":…,"digest":…,"replicas":[{"name":…,"weight":…,"slots":…,"share":…}]}: of the keys
+std::string table_json(const balance::Table& table, std::optional<uint64_t> epoch);
 // {"proxy":{"listen":[…],…},…}: every row of the settings table; durations as text with their unit.
 std::string settings_json(const config::Settings& settings);
 

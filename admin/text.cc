@@ -1,6 +1,7 @@
 #include "admin/text.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace ringmaster::admin {
 
@@ -29,6 +30,23 @@ std::string_view query_value(std::string_view query, std::string_view name) noex
     query.remove_prefix(std::min(end + 1, query.size()));
   }
   return {};
+}
+
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    unsigned value = 0;
+    const std::string_view digits = text.substr(i + 1, 2);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (error != std::errc() || digits.size() != 2 || end != digits.data() + 2) return std::nullopt;
+    out += static_cast<char>(value);
+    i += 2;
+  }
+  return out;
 }
 
 }  // namespace ringmaster::admin

@@ -28,6 +28,39 @@ TEST(CountOrder, MoreNamesThanInstancesAreRefusedInTheAssignmentsWords) {
             "<Error> Length of hostname list is more than removable instances");
 }
 
+TEST(PlanOrder, IsReadWithEachOfItsParts) {
+  const auto order =
+      read_plan_order(R"({"add":[{"name":"S5","weight":2},{"name":"S6"}],"remove":["S1"],"weights":{"S2":3}})");
+  ASSERT_TRUE(order);
+  ASSERT_EQ(order->add.size(), 2U);
+  EXPECT_EQ(order->add[0].weight, 2U);
+  EXPECT_EQ(order->add[1].weight, 1U);
+  EXPECT_EQ(order->remove, (std::vector<std::string>{"S1"}));
+  EXPECT_EQ(order->weights[0].name, "S2");
+  EXPECT_TRUE(read_plan_order("{}"));
+}
+
+TEST(PlanOrder, EveryMistakeIsNamed) {
+  const Refusal refusals[] = {
+      {"", "<Error> The body is not JSON"},
+      {R"({"n":1})", "<Error> 'n' is not known here: add, remove and weights are"},
+      {R"({"add":"S5"})", "<Error> add must be a list of objects with name and weight"},
+      {R"({"add":["S5"]})", "<Error> add must be a list of objects with name and weight"},
+      {R"({"add":[{"weight":1}]})", "<Error> each of add must have a name"},
+      {R"({"add":[{"name":5}]})", "<Error> 'name' in add: name, which is text, and weight are known there"},
+      {R"({"add":[{"name":"a","weight":0}]})", "<Error> weight must be a whole number from 1 to 65535"},
+      {R"({"remove":"S1"})", "<Error> remove must be a list of names"},
+      {R"({"remove":[1]})", "<Error> remove must be a list of names"},
+      {R"({"weights":[1]})", "<Error> weights must be an object: names and their weights"},
+      {R"({"weights":{"a":1.5}})", "<Error> weight must be a whole number from 1 to 65535"},
+  };
+  for (const Refusal& one : refusals) {
+    const auto order = read_plan_order(one.body);
+    ASSERT_FALSE(order) << one.body;
+    EXPECT_EQ(order.error(), one.message);
+  }
+}
+
 TEST(CountOrder, EveryMistakeIsNamed) {
   const Refusal refusals[] = {
       {"", "<Error> The body is not JSON"},

@@ -1,0 +1,93 @@
+// The JSON of plans, skews and explanations.
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "admin/explain.h"
+#include "admin/plan.h"
+
+namespace ringmaster::admin {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// Six digits behind the point: the shares of 65,536 slots differ in the fifth.
+double rounded(double value) { return std::round(value * 1e6) / 1e6; }
+
+}  // namespace
+
+std::string plan_json(const Plan& plan) {
+  Json replicas = Json::array();
+  for (const Share& share : plan.shares) {
+    Json one;
+    one["name"] = share.name;
+    one["weight"] = share.weight;
+    one["keys_before"] = rounded(share.keys_before);
+    one["keys_after"] = rounded(share.keys_after);
+    one["traffic_before"] = rounded(share.traffic_before);
+    one["traffic_after"] = rounded(share.traffic_after);
+    replicas.push_back(std::move(one));
+  }
+  Json json;
+  json["epoch"] = plan.epoch;
+  json["keys_moved"] = rounded(plan.keys_moved);
+  json["traffic_moved"] = rounded(plan.traffic_moved);
+  json["traffic_error"] = rounded(plan.traffic_error);
+  json["samples"] = plan.samples;
+  json["max_over_mean"]["before"] = rounded(plan.max_over_mean_before);
+  json["max_over_mean"]["after"] = rounded(plan.max_over_mean_after);
+  json["replicas"] = std::move(replicas);
+  return text_of(json);
+}
+
+std::string skew_json(const Skew& skew) {
+  Json replicas = Json::array();
+  for (const Load& load : skew.loads) {
+    Json one;
+    one["name"] = load.name;
+    one["weight"] = load.weight;
+    one["fair_share"] = rounded(load.fair);
+    one["key_share"] = rounded(load.keys);
+    one["traffic_share"] = rounded(load.traffic);
+    one["request_share"] = rounded(load.requests);
+    one["in_flight_share"] = rounded(load.in_flight);
+    replicas.push_back(std::move(one));
+  }
+  Json most;
+  most["keys"] = rounded(max_over_fair(skew.loads, &Load::keys));
+  most["traffic"] = rounded(max_over_fair(skew.loads, &Load::traffic));
+  most["requests"] = rounded(max_over_fair(skew.loads, &Load::requests));
+  most["in_flight"] = rounded(max_over_fair(skew.loads, &Load::in_flight));
+  Json json;
+  json["epoch"] = skew.epoch;
+  json["keys_moved_by_epoch"] = rounded(skew.keys_moved);
+  json["samples"] = skew.samples;
+  json["requests"] = skew.requests;
+  json["in_flight"] = skew.in_flight;
+  json["max_over_mean"] = std::move(most);
+  json["replicas"] = std::move(replicas);
+  return text_of(json);
+}
+
+std::string explanation_json(const Explanation& found, const balance::Table& table, std::optional<uint64_t> epoch) {
+  Json json;
+  json["source"] = found.source;
+  json["key"] = found.random ? Json(nullptr) : Json(found.key);
+  if (!found.random) {
+    json["hash"] = fmt::format("{}", found.hash);   // as text: many readers of JSON have 53 bits for a number
+    json["slot"] = found.slot;
+    json["owner"] = found.owner ? Json(*found.owner) : Json(nullptr);
+    json["fallbacks"] = found.fallbacks;
+  }
+  json["table"] = balance::name_of(table.settings().kind);
+  json["slots"] = table.slots();
+  if (epoch) json["epoch"] = *epoch;
+  return text_of(json);
+}
+
+}  // namespace ringmaster::admin

@@ -1,0 +1,124 @@
+#include "admin/explain.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "admin/first_table.h"
+#include "admin/text.h"
+#include "config/load.h"
+
+namespace ringmaster::admin {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class ExplainTest : public testing::Test {
+ protected:
+  ExplainTest() { settings_.routing.table = "assignment"; }
+  std::expected<Explanation, std::string> ask(Question question) {
+    return explain(question, settings_, first_table(settings_));
+  }
+  Explanation of_url(std::string url, std::vector<std::string> headers = {}) {
+    Question question;
+    question.url = std::move(url);
+    question.headers = std::move(headers);
+    return ask(question).value();
+  }
+
+  config::Settings settings_ = config::default_settings();
+};
+
+// ASSIGNMENT: H(132574) mod 512 = 81 -> replica 3; 100000 -> 337 -> 1; 999999 -> 16 -> 1.
+TEST_F(ExplainTest, AgreesWithTheAssignmentsGoldenNumbers) {
+  const Explanation third = of_url("/home?request_id=132574");
+  EXPECT_EQ(third.source, "query:request_id");
+  EXPECT_EQ(third.key, "132574");
+  EXPECT_EQ(third.hash, 132574ull * 132574 + 2 * 132574 + 17);
+  EXPECT_EQ(third.slot, 81u);
+  EXPECT_EQ(third.owner, "Server3");
+  EXPECT_THAT(third.fallbacks, ElementsAre("Server1", "Server2"));
+  EXPECT_EQ(of_url("/home?request_id=100000").owner, "Server1");
+  EXPECT_EQ(of_url("/home?request_id=999999").slot, 16u);
+  Question key;
+  key.key = "132574";
+  EXPECT_EQ(ask(key)->slot, 81u);
+  EXPECT_EQ(ask(key)->source, "given");
+}
+
+TEST_F(ExplainTest, FindsTheKeyAsTheProxyDoes) {
+  settings_.routing.key = {"cookie:sid", "header:X-User", "path_segment:2", "client_ip"};
+  EXPECT_EQ(of_url("/", {"Cookie: a=b; sid=42"}).key, "42");
+  EXPECT_EQ(of_url("/", {"x-user:  ann "}).key, "ann");
+  EXPECT_EQ(of_url("/", {"x-user:  ann "}).source, "header:X-User");
+  EXPECT_EQ(of_url("/a/b/c?d").key, "b");
+  Question client;
+  client.client_ip = "192.0.2.1";
+  EXPECT_EQ(ask(client)->key, "192.0.2.1");
+  settings_.routing.key = {"host"};
+  EXPECT_EQ(of_url("http://shop.example:8080/x").key, "shop.example:8080");
+  EXPECT_EQ(of_url("/x", {"Host: other.example"}).key, "other.example");
+}
+
+TEST_F(ExplainTest, SaysThatARequestWithoutAKeyIsSpread) {
+  const Explanation found = of_url("/home");
+  EXPECT_TRUE(found.random);
+  EXPECT_EQ(found.source, "random");
+  const auto shown = nlohmann::json::parse(explanation_json(found, first_table(settings_), 7));
+  EXPECT_TRUE(shown["key"].is_null());
+  EXPECT_FALSE(shown.contains("owner"));
+  EXPECT_EQ(shown["epoch"], 7);
+}
+
+TEST_F(ExplainTest, RefusesWhatTheProxyRefuses) {
+  Question question;
+  question.headers = {"Host: a", "Host: b"};
+  EXPECT_THAT(ask(question).error(), HasSubstr("400 host_repeated"));
+  question.headers = {"no colon"};
+  EXPECT_THAT(ask(question).error(), HasSubstr("400 field_malformed"));
+  question.headers = {"A: 1\r\nB: 2"};
+  EXPECT_THAT(ask(question).error(), HasSubstr("line end"));
+  question.headers.clear();
+  question.url = "/a b";
+  EXPECT_THAT(ask(question).error(), HasSubstr("the proxy would refuse this request: 400"));
+  question.url = "/" + std::string(9000, 'x');
+  EXPECT_THAT(ask(question).error(), HasSubstr("414 request_line_too_long"));
+}
+
+TEST_F(ExplainTest, AnEmptyTableHasNoOwner) {
+  settings_.replicas.count = 0;
+  const Explanation found = of_url("/home?request_id=1");
+  EXPECT_FALSE(found.owner);
+  EXPECT_TRUE(nlohmann::json::parse(explanation_json(found, first_table(settings_), 1))["owner"].is_null());
+}
+
+TEST(Questions, AreReadFromAQuery) {
+  const auto question = read_question("url=/home%3Frequest_id%3D5%26x&header=A:%201&header=B:2+3&client=::1");
+  ASSERT_TRUE(question);
+  EXPECT_EQ(question->url, "/home?request_id=5&x");
+  EXPECT_THAT(question->headers, ElementsAre("A: 1", "B:2+3"));
+  EXPECT_EQ(question->client_ip, "::1");
+  EXPECT_EQ(read_question("key=%00%ff")->key, std::string("\0\xff", 2));
+  EXPECT_EQ(read_question("key=")->key, "");
+  EXPECT_THAT(read_question("").error(), HasSubstr("ask for ?key="));
+  EXPECT_THAT(read_question("client=::1").error(), HasSubstr("ask for ?key="));
+  EXPECT_THAT(read_question("kay=1").error(), HasSubstr("'kay' is not known"));
+  EXPECT_THAT(read_question("key=%4").error(), HasSubstr("'key' has a %"));
+  EXPECT_THAT(read_question("key=%+4").error(), HasSubstr("'key' has a %"));
+}
+
+TEST(FirstTable, IsWhatStaticReplicasAndTheirWeightsMake) {
+  config::Settings settings = config::default_settings();
+  settings.replicas.runtime = config::Runtime::static_list;
+  settings.replicas.static_list = {{"a", "127.0.0.1:1", 1}, {"b", "127.0.0.1:2", 3}};
+  const balance::Table table = first_table(settings);
+  EXPECT_THAT(table.members(), ElementsAre("a", "b"));
+  EXPECT_THAT(table.weights(), ElementsAre(1, 3));
+  settings.routing.table = "assignment";
+  settings.routing.slots = 16;
+  EXPECT_THROW(first_table(settings), StartError);
+}
+
+}  // namespace
+}  // namespace ringmaster::admin
