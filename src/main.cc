@@ -13,6 +13,7 @@
 #include "config/load.h"
 #include "config/passed_sockets.h"
 #include "config/render.h"
+#include "offline.h"
 #include "program.h"
 #include "uring/kernel_ring.h"
 
@@ -64,11 +65,18 @@ int perform(const CommandLine& line) {
     case Verb::manual_markdown: return print(config::manual_markdown());
     case Verb::example: return print(config::example_toml());
     case Verb::run:
-    case Verb::check: break;
+    case Verb::check:
+    case Verb::explain:
+    case Verb::table: break;
   }
   const config::LoadResult loaded = config::load(line.config_file, line.flags);
   if (!loaded) return refuse(loaded.error());
-  return line.verb == Verb::check ? check(*loaded) : run(*loaded);
+  switch (line.verb) {
+    case Verb::check: return check(*loaded);
+    case Verb::explain: return print(explain_offline(line, loaded->settings));
+    case Verb::table: return print(table_offline(line, loaded->settings));
+    default: return run(*loaded);
+  }
 }
 
 // After what has been logged, so that it is the last thing to be read.

@@ -49,12 +49,35 @@ TEST(CommandLine, HandsFlagsOn) {
 TEST(CommandLine, SaysWhatIsWrong) {
   EXPECT_EQ(complaint({}), "found no command; allowed: run, check or --help");
   EXPECT_EQ(complaint({"serve"}),
-            "\"serve\": no such command; allowed: run, check, --help, --version, --manual, --manual-markdown or "
-            "--example");
+            "\"serve\": no such command; allowed: run, check, explain, table, --help, --version, --manual, "
+            "--manual-markdown or --example");
   EXPECT_EQ(complaint({"--version", "now"}), "found \"now\" after --version; allowed: nothing");
   EXPECT_EQ(complaint({"run", "--config"}), "--config: found no value; allowed: the name of a file");
   EXPECT_EQ(complaint({"run", "--config="}), "--config: found no value; allowed: the name of a file");
   EXPECT_EQ(complaint({"run", "--config=a", "--config=b"}), "--config: found a second time; allowed: once");
+}
+
+TEST(CommandLine, HandsTheVerbsOwnOptionsOnInOrder) {
+  const auto line = read({"explain", "--url", "/x", "--header", "A: 1", "--config=c.toml", "--header=B: 2",
+                          "--routing.slots", "64"});
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->verb, Verb::explain);
+  EXPECT_EQ(line->config_file, "c.toml");
+  EXPECT_EQ(line->flags.size(), 1u);
+  ASSERT_EQ(line->options.size(), 3u);
+  EXPECT_EQ(line->options[0].key, "--url");
+  EXPECT_EQ(line->options[1].value, "A: 1");
+  EXPECT_EQ(line->options[2].value, "B: 2");
+  EXPECT_EQ(read({"table"})->verb, Verb::table);
+  EXPECT_EQ(read({"table", "--read", "t.txt"})->options[0].value, "t.txt");
+}
+
+TEST(CommandLine, SaysWhatIsWrongWithTheVerbsOwnOptions) {
+  EXPECT_EQ(complaint({"explain"}), "explain: found nothing to explain; allowed: --key, or --url and --header");
+  EXPECT_EQ(complaint({"explain", "--key"}), "--key: found no value; allowed: a key");
+  EXPECT_EQ(complaint({"explain", "--key=a", "--key=b"}), "--key: found a second time; allowed: once");
+  EXPECT_THAT(complaint({"run", "--read", "x"}), testing::StartsWith("--read: no such setting"));
+  EXPECT_EQ(complaint({"table", "--read="}), "--read: found no value; allowed: the name of a file");
 }
 
 TEST(CommandLine, SaysEverythingThatIsWrong) {

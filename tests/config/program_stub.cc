@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "offline.h"
 #include "program.h"
 
 namespace ringmaster {
@@ -12,6 +13,14 @@ int run_program(const config::Loaded& loaded, std::vector<int> passed_sockets) {
   std::printf("run workers=%u sockets=%zu file=%s\n", loaded.settings.proxy.workers, passed_sockets.size(),
               loaded.file_name.c_str());
   return 0;
+}
+
+std::string explain_offline(const CommandLine& line, const config::Settings&) {
+  return "explain " + std::to_string(line.options.size()) + "\n";
+}
+
+std::string table_offline(const CommandLine& line, const config::Settings&) {
+  return "table " + std::to_string(line.options.size()) + "\n";
 }
 
 }  // namespace ringmaster

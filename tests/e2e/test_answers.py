@@ -1,0 +1,170 @@
+"""What the API says of keys and tables, held against what the proxy does with real requests."""
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+import subprocess
+import threading
+from urllib.parse import quote
+
+import pytest
+from support.load import Load, get
+from support.ringmaster import executable
+
+KEYS = ["query:request_id", "header:X-User", "cookie:sid", "path_segment:2", "random"]
+
+
+def server_of(body: bytes) -> str:
+    return re.search(rb"Hello from Server: ([\w.-]+)", body).group(1).decode()
+
+
+class Admin:
+    """Many questions over one connection."""
+
+    def __init__(self, ringmaster):
+        self.connection = http.client.HTTPConnection(*ringmaster.admin, timeout=10)
+
+    def ask(self, method: str, target: str, body=None):
+        data = None if body is None else body if isinstance(body, str) else json.dumps(body)
+        self.connection.request(method, target, data, {"Content-Type": "application/json"} if data else {})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        assert answer.status in (200, 201), (method, target, answer.status, text[:300])
+        return json.loads(text) if answer.getheader("Content-Type") == "application/json" else text.decode()
+
+    def explain(self, target: str, fields: list[str]) -> dict:
+        return self.ask("GET", "/v1/explain?" + "&".join(
+            [f"url={quote(target)}", *(f"header={quote(field)}" for field in fields)]))
+
+
+def random_request(dice: random.Random) -> tuple[str, list[str]]:
+    """A target and fields with keys in one or several places, of odd bytes, or nowhere they are looked for."""
+    word = "".join(dice.choices("abcXYZ0189-._~%!$'()*+,;:@", k=dice.randint(1, 12)))
+    target, fields = "/home", []
+    if dice.random() < 0.5:
+        number = dice.randrange(10 ** 6)
+        target += dice.choice([f"?request_id={word}", f"?x=1&request_id={number}", "?request_id=", "?a"])
+    if dice.random() < 0.5:
+        fields.append(dice.choice([f"X-User: {word.replace(',', '')}", f"x-user:  {dice.randrange(50)}  ", "X-User:"]))
+    if dice.random() < 0.5 or (len(target) == 5 and not fields):
+        fields.append(f"Cookie: a=b; sid={dice.randrange(10 ** 9)}")
+    return target, fields
+
+
+def ask_all(ringmaster, requests, count: int) -> list[str | None]:
+    """Who answered each request; None where one was not answered with 200."""
+    answered: list[str | None] = [None] * count
+
+    def check(sequence: int, status: int, _head: bytes, body: bytes) -> str | None:
+        if status == 200:
+            answered[sequence] = server_of(body)
+        return None
+    with Load(ringmaster.proxy, clients=16, requests=count, check=check,
+              make_request=lambda k: get(requests[k][0], *requests[k][1])) as load:
+        load.join().assert_all_ok(count)
+    return answered
+
+
+@pytest.mark.parametrize("table", ["rendezvous", "ketama", "assignment"])
+def test_explain_is_what_the_proxy_did_for_ten_thousand_random_requests(start, table):
+    ringmaster = start({"routing": {"table": table, "key": KEYS}, "replicas": {"count": 5},
+                        "proxy": {"drop_in": False}})
+    dice = random.Random(20)
+    requests = [random_request(dice) for _ in range(10_000)]
+    answered = ask_all(ringmaster, requests, len(requests))
+    admin = Admin(ringmaster)
+    wrong, sources = [], set()
+    for (target, fields), owner in zip(requests, answered):
+        found = admin.explain(target, fields)
+        sources.add(found["source"])
+        if found["source"] != "random" and found["owner"] != owner:
+            wrong.append((target, fields, owner, found))
+    assert not wrong, wrong[:5]
+    assert sources >= {"query:request_id", "header:X-User", "cookie:sid"}
+
+
+def test_explain_holds_while_tables_are_swapped(start):
+    """Two tables take turns some hundred times; each request met the owner that one of the two gives it, and a key with
+    one owner in both met that."""
+    ringmaster = start({"replicas": {"count": 4}})
+    requests = [(f"/home?request_id={key}", []) for key in random.Random(21).choices(range(10 ** 6), k=10_000)]
+    admin, swaps, done = Admin(ringmaster), [0], threading.Event()
+
+    def owners(weight: int) -> list[str]:
+        admin.ask("PATCH", "/v1/replicas/Server2", {"weight": weight})
+        return [admin.explain(target, fields)["owner"] for target, fields in requests]
+    light, heavy = owners(1), owners(3)
+    assert 0.2 < sum(a != b for a, b in zip(light, heavy)) / len(requests) < 0.35  # 1/4 -> 1/2
+
+    def swap():
+        while not done.is_set():
+            swaps[0] += 1
+            admin.ask("PATCH", "/v1/replicas/Server2", {"weight": 1 + 2 * (swaps[0] % 2)})
+            done.wait(0.003)
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        answered = ask_all(ringmaster, requests, len(requests))
+    finally:
+        done.set()
+        swapper.join()
+    wrong = [one for one in zip(requests, answered, light, heavy) if one[1] not in one[2:]]
+    assert not wrong, wrong[:5]
+    assert swaps[0] > 30, swaps
+    moved = [who == b for _, who, a, b in zip(requests, answered, light, heavy) if a != b]
+    assert 0 < sum(moved) < len(moved)  # both tables have served
+
+
+def test_the_command_line_explains_a_file_as_the_running_program_does(start, tmp_path):
+    ringmaster = start({"routing": {"table": "md5"}})
+    admin = Admin(ringmaster)
+    exported = tmp_path / "table.txt"
+    exported.write_text(admin.ask("GET", "/v1/table/export"))
+    assert exported.read_text() == _run("table", "--config", ringmaster.config)
+    shown = json.loads(_run("table", "--read", exported))
+    live = admin.ask("GET", "/v1/table")
+    assert shown == {key: value for key, value in live.items() if key != "epoch"}
+    for key in range(100):
+        live = admin.explain(f"/home?request_id={key}", [])
+        for source in (("--config", ringmaster.config), ("--config", ringmaster.config, "--table", exported)):
+            offline = json.loads(_run("explain", *source, "--url", f"/home?request_id={key}"))
+            assert offline == {name: value for name, value in live.items() if name != "epoch"}
+
+
+def _run(*arguments) -> str:
+    return subprocess.run([executable("ringmaster"), *map(str, arguments)], capture_output=True, text=True, timeout=30,
+                          check=True).stdout
+
+
+def test_a_plan_is_what_then_happens_to_keys_and_traffic(start):
+    ringmaster = start({"replicas": {"count": 4}, "proxy": {"drop_in": False}})
+    dice = random.Random(22)
+    # A few keys are most of the traffic, as usual.
+    keys = [int(dice.paretovariate(0.6)) % 100_000 for _ in range(12_000)]
+    requests = [(f"/home?request_id={key}", []) for key in keys]
+    before = ask_all(ringmaster, requests, len(requests))
+    admin = Admin(ringmaster)
+    plan = admin.ask("POST", "/v1/plan", {"add": [{"name": "S5", "weight": 2}], "remove": ["Server3"],
+                                          "weights": {"Server1": 2}})
+    epoch = admin.ask("GET", "/v1/table")["epoch"]
+    assert plan["epoch"] == epoch and plan["samples"] >= 8192
+
+    admin.ask("DELETE", "/v1/replicas/Server3")
+    admin.ask("PATCH", "/v1/replicas/Server1", {"weight": 2})
+    admin.ask("POST", "/v1/replicas", {"name": "S5", "weight": 2})
+    shares = {one["name"]: one["share"] for one in admin.ask("GET", "/v1/table")["replicas"]}
+    for one in plan["replicas"]:
+        assert abs(shares.get(one["name"], 0) - one["keys_after"]) < 1e-6, one
+    after = ask_all(ringmaster, requests, len(requests))
+    moved = sum(a != b for a, b in zip(before, after)) / len(requests)
+    assert abs(moved - plan["traffic_moved"]) < 5 * plan["traffic_error"] + 1e-3, (moved, plan)
+    for one in plan["replicas"]:
+        share = after.count(one["name"]) / len(after)
+        assert abs(share - one["traffic_after"]) < 0.03, (share, one)
+    skew = admin.ask("GET", "/v1/skew")
+    by_name = {one["name"]: one for one in skew["replicas"]}
+    assert abs(sum(one["request_share"] for one in skew["replicas"]) - 1) < 1e-4
+    assert by_name["S5"]["fair_share"] == pytest.approx(2 / 6, abs=1e-6)
+    assert skew["max_over_mean"]["keys"] < 1.05 < skew["max_over_mean"]["traffic"]
