@@ -190,6 +190,8 @@ const Sample samples[] = {
     {"limits.queue_length", "64", {"64"}},
     {"limits.queue_timeout", R"("250ms")", {"250ms"}},
     {"limits.pipeline_depth", "1", {"1"}},
+    {"ejection.consecutive_failures", "0", {"0"}},
+    {"ejection.fail_open", "false", {"false"}},
     {"retry.budget_percent", "0", {"0"}},
     {"retry.attempts", "0", {"0"}},
     {"admin.listen", R"("unix:/run/ringmaster.sock")", {"unix:/run/ringmaster.sock"}},
