@@ -3,6 +3,7 @@
 #include "admin/api_answers.h"
 #include "admin/explain.h"
 #include "admin/import.h"
+#include "admin/judgement.h"
 #include "admin/orders.h"
 #include "admin/plan.h"
 #include "admin/replies.h"
@@ -66,9 +67,10 @@ Task<Answer> Api::get_explain(const Request& request) {
   if (!route) co_return no_table();
   const auto question = read_question(request.query());
   if (!question) co_return fail(400, "<Error> " + question.error());
-  const auto found = explain(*question, settings_, route->table);
+  const auto found = explain(*question, settings_, lookup_of(*route));
   if (!found) co_return fail(400, "<Error> " + found.error());
-  co_return answer_with(200, explanation_json(*found, route->table, route->epoch));
+  const Judgement judged = judge(*found, *route, settings_);
+  co_return answer_with(200, explanation_json(*found, lookup_of(*route), Live{route->epoch, judged}));
 }
 
 Task<Answer> Api::post_plan(const Request& request) {

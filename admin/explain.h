@@ -39,10 +39,6 @@ struct Explanation {
 std::expected<Explanation, std::string> explain(const Question& question, const config::Settings& settings,
                                                 const balance::Table& table);
 
-// As JSON: {"source":…,"key":…,"hash":…,"slot":…,"owner":…,"fallbacks":[…],"table":…,"slots":…,"epoch":…}.
-std::string explanation_json(const Explanation& explanation, const balance::Table& table,
-                             std::optional<uint64_t> epoch);
-
 // ?key=…, or url=, header= (as often as wanted) and client=, each percent-encoded. A '+' is a '+'.
 std::expected<Question, std::string> read_question(std::string_view query);
 

@@ -155,7 +155,7 @@ Verdict Registry::reweigh(std::span<const NewReplica> wishes) {
     if (replica.weight == wish.weight) continue;
     log_info("replica {}: weight {} -> {}", replica.name, replica.weight, wish.weight);
     replica.weight = wish.weight;
-    table_changed_ = table_changed_ || replica.in_table;
+    table_changed_ = table_changed_ || replica.in_table || settings_.keep_homes;
   }
   return {};
 }

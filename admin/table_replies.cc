@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "admin/explain.h"
+#include "admin/judgement.h"
 #include "admin/plan.h"
 
 namespace ringmaster::admin {
@@ -18,6 +18,21 @@ std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 
 // Six digits behind the point: the shares of 65,536 slots differ in the fifth.
 double rounded(double value) { return std::round(value * 1e6) / 1e6; }
+
+void describe(Json& json, const Judgement& judged) {
+  json["verdict"] = balance::name_of(judged.verdict);
+  json["serves"] = judged.serves ? Json(*judged.serves) : Json(nullptr);
+  json["in_flight"] = judged.in_flight;
+  json["order"] = Json::array();
+  for (const Candidate& one : judged.order) {
+    Json shown;
+    shown["name"] = one.name;
+    shown["ready"] = one.standing != balance::Standing::absent;
+    shown["in_flight"] = one.in_flight;
+    shown["bound"] = one.allowed > 0 ? Json(one.allowed) : Json(nullptr);
+    json["order"].push_back(std::move(shown));
+  }
+}
 
 }  // namespace
 
@@ -74,7 +89,7 @@ std::string skew_json(const Skew& skew) {
   return text_of(json);
 }
 
-std::string explanation_json(const Explanation& found, const balance::Table& table, std::optional<uint64_t> epoch) {
+std::string explanation_json(const Explanation& found, const balance::Table& table, const std::optional<Live>& live) {
   Json json;
   json["source"] = found.source;
   json["key"] = found.random ? Json(nullptr) : Json(found.key);
@@ -86,7 +101,8 @@ std::string explanation_json(const Explanation& found, const balance::Table& tab
   }
   json["table"] = balance::name_of(table.settings().kind);
   json["slots"] = table.slots();
-  if (epoch) json["epoch"] = *epoch;
+  if (live) json["epoch"] = live->epoch;
+  if (live && !found.random) describe(json, live->judgement);
   return text_of(json);
 }
 

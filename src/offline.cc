@@ -8,6 +8,7 @@
 
 #include "admin/explain.h"
 #include "admin/first_table.h"
+#include "admin/judgement.h"
 #include "admin/replies.h"
 
 namespace ringmaster {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "admin/first_table.h"
+#include "admin/judgement.h"
 #include "admin/text.h"
 #include "config/load.h"
 
@@ -65,7 +66,7 @@ TEST_F(ExplainTest, SaysThatARequestWithoutAKeyIsSpread) {
   const Explanation found = of_url("/home");
   EXPECT_TRUE(found.random);
   EXPECT_EQ(found.source, "random");
-  const auto shown = nlohmann::json::parse(explanation_json(found, first_table(settings_), 7));
+  const auto shown = nlohmann::json::parse(explanation_json(found, first_table(settings_), Live{7, {}}));
   EXPECT_TRUE(shown["key"].is_null());
   EXPECT_FALSE(shown.contains("owner"));
   EXPECT_EQ(shown["epoch"], 7);
@@ -90,7 +91,7 @@ TEST_F(ExplainTest, AnEmptyTableHasNoOwner) {
   settings_.replicas.count = 0;
   const Explanation found = of_url("/home?request_id=1");
   EXPECT_FALSE(found.owner);
-  EXPECT_TRUE(nlohmann::json::parse(explanation_json(found, first_table(settings_), 1))["owner"].is_null());
+  EXPECT_TRUE(nlohmann::json::parse(explanation_json(found, first_table(settings_), std::nullopt))["owner"].is_null());
 }
 
 TEST(Questions, AreReadFromAQuery) {
