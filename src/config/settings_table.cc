@@ -161,7 +161,7 @@ constexpr Setting rows[] = {
          .kind = Kind::integer,
          .default_text = "0",
          .minimum = 0,
-         .maximum = 1'048'576,
+         .maximum = 262'144,
          .unit = "slots",
          .text = "Slots of the table; for maglev a prime. 0: the table's own number, which is 65536 for rendezvous "
                  "and 512 for the assignment's three."}),

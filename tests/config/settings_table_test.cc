@@ -119,6 +119,7 @@ TEST(SettingsTable, OffersTheAffinitiesOfTheBalanceRoom) {
 TEST(SettingsTable, AllowsNoMoreThanTheOtherRoomsTake) {
   EXPECT_EQ(shape_of("proxy.workers").maximum, proxy::workers_max);
   EXPECT_LE(shape_of("retry.attempts").maximum, balance::fallbacks_max);
+  EXPECT_EQ(shape_of("routing.slots").maximum, balance::slots_max);
   EXPECT_LE(shape_of("replicas.count").maximum, balance::members_max);
   EXPECT_LE(shape_of("replicas.static").maximum, balance::members_max);
 }
