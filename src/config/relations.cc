@@ -31,7 +31,7 @@ void check_admin(const Settings& settings, std::vector<Breach>& out) {
   out.push_back({{"admin.token_file", "admin.listen"},
                  fmt::format("found none, with admin.listen {}; allowed: a token file, or an admin.listen that is "
                              "loopback or a unix socket",
-                             quoted(settings.admin.listen))});
+                             config::quoted(settings.admin.listen))});
 }
 
 void check_runtime(const Settings& settings, std::vector<Breach>& out) {

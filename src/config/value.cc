@@ -31,15 +31,15 @@ bool count_in_bounds(const Shape& shape, size_t count) {
 
 std::string toml_list(const std::vector<std::string>& items) {
   std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + quoted(item);
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + config::quoted(item);
   return "[" + text + "]";
 }
 
 std::string toml_list(const std::vector<StaticReplica>& replicas) {
   std::string text;
   for (const StaticReplica& replica : replicas) {
-    text += fmt::format("{}{{name = {}, address = {}, weight = {}}}", text.empty() ? "" : ", ", quoted(replica.name),
-                        quoted(replica.address), replica.weight);
+    text += fmt::format("{}{{name = {}, address = {}, weight = {}}}", text.empty() ? "" : ", ",
+                        config::quoted(replica.name), config::quoted(replica.address), replica.weight);
   }
   return "[" + text + "]";
 }
@@ -143,7 +143,7 @@ std::string toml_text(const Shape& shape, const Value& value) {
   if (const auto* items = std::get_if<std::vector<std::string>>(&value)) return toml_list(*items);
   if (const auto* replicas = std::get_if<std::vector<StaticReplica>>(&value)) return toml_list(*replicas);
   const std::string text = plain_text(shape, value);
-  return std::holds_alternative<int64_t>(value) && shape.kind != Kind::duration ? text : quoted(text);
+  return std::holds_alternative<int64_t>(value) && shape.kind != Kind::duration ? text : config::quoted(text);
 }
 
 std::string allowed_text(const Shape& shape) {
@@ -207,10 +207,10 @@ std::string quoted(std::string_view text) {
 }
 
 std::string quoted_short(std::string_view text) {
-  if (text.size() <= message_bytes_max) return quoted(text);
+  if (text.size() <= message_bytes_max) return config::quoted(text);
   size_t cut = message_bytes_max;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;  // not inside a UTF-8 character
-  return quoted(text.substr(0, cut)) + "…";
+  return config::quoted(text.substr(0, cut)) + "…";
 }
 
 }  // namespace ringmaster::config
