@@ -98,8 +98,7 @@ std::string read_ending(const Json& state) {
   if (flag_at(state, "OOMKilled")) return "was out of memory";
   const std::string error = text_at(state, "Error");
   const int64_t status = number_at(state, "ExitCode").value_or(0);
-  std::string ending = status > 128 && status < 128 + 65 ? fmt::format("was killed by signal {}", status - 128)
-                                                         : fmt::format("exited with status {}", status);
+  std::string ending = ending_text(status);
   if (!error.empty()) ending += fmt::format(" ({})", error);
   return ending;
 }
@@ -311,6 +310,13 @@ std::string percent_encoded(std::string_view text) {
 bool is_json_object(std::string_view text) { return parsed(text).is_object(); }
 
 // --- events --------------------------------------------------------------------------------------------------------
+
+std::string ending_text(int64_t status) {
+  constexpr int64_t signals = 128, signal_max = 64;
+  const int64_t signal = status - signals;
+  if (signal > 0 && signal <= signal_max) return fmt::format("was killed by signal {}", signal);
+  return fmt::format("exited with status {}", status);
+}
 
 std::string events_query() {
   Json filters;

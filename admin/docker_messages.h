@@ -96,6 +96,8 @@ bool is_json_object(std::string_view text);
 
 // --- events --------------------------------------------------------------------------------------------------------
 
+// "exited with status 3", "was killed by signal 9": engines report a signal as 128 and its number.
+std::string ending_text(int64_t status);
 // The query for what may concern a container of ours.
 std::string events_query();
 

@@ -270,8 +270,7 @@ void DockerRuntime::on_event(const EngineEvent& event) {
   // Said as the signal leaves; nothing survives it, and the death itself is reported tens of milliseconds later.
   if (event.action == "kill" && event.signal == sigkill) died(*container, "was killed by somebody");
   if (event.action == "die") {
-    died(*container, container->out_of_memory ? std::string("was out of memory")
-                                              : fmt::format("exited with status {}", event.exit_code));
+    died(*container, container->out_of_memory ? std::string("was out of memory") : ending_text(event.exit_code));
   }
   if (!container->running || container->dead || container->to_end.is_set()) return;
   const uint64_t life = container->order.id;

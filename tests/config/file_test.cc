@@ -58,7 +58,7 @@ TEST(File, IsToldWhatThereIsWhereNothingIsNear) {
             "a.toml:2:1: retry.something_else: no such setting; allowed in [retry]: budget_percent, attempts");
   EXPECT_EQ(complaints("[observability]\n"),
             "a.toml:1:2: observability: no such setting; allowed: the sections proxy, routing, replicas, docker, "
-            "heartbeat, timeouts, limits, retry, admin, log");
+            "heartbeat, timeouts, limits, ejection, retry, admin, log");
 }
 
 TEST(File, HasNoUnknownSection) {

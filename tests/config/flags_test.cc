@@ -102,7 +102,7 @@ TEST(Flag, IsOneThatExists) {
   EXPECT_EQ(first_problem({"--workers=2"}), "--workers: no such setting; did you mean --proxy.workers?");
   EXPECT_EQ(first_problem({"--verbose"}),
             "--verbose: no such setting; allowed: the sections proxy, routing, replicas, docker, heartbeat, timeouts, "
-            "limits, retry, admin, log");
+            "limits, ejection, retry, admin, log");
   EXPECT_EQ(complaints("", {{"timeouts.conect", "1s"}}),
             "--timeouts.conect: no such setting; did you mean --timeouts.connect?");
 }
