@@ -1,6 +1,6 @@
 """A Docker engine of the tests' own: started and ended by its pid, in a folder of its own, beside any other engine.
 
-It touches no packet filter and has no default bridge; its user-defined networks work all the same. It runs with
+It keeps out of the packet filter and has no default bridge; its user-defined networks work all the same. It runs with
 live-restore, so that containers outlive it. No registry is asked: images come from the programs that were built here
 and from a Debian root that debootstrap makes once (kept in the user's cache folder).
 """
@@ -21,6 +21,7 @@ from .wire import wait_until
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ringmaster"
 BASE = "debian:trixie-slim"
 REPLICA = "ringmaster-replica"
+BRIDGES = ("-i", "br-+", "-o", "br-+", "-j", "ACCEPT")
 
 
 def run(*command: str, within: float = 60, **options) -> str:
@@ -58,6 +59,7 @@ class Engine:
         self.address = f"unix:{self.socket}"
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
         self.process: subprocess.Popen | None = None
+        self.rule_added = False
 
     # --- life ---------------------------------------------------------------------------------------------------------
     def start(self):
@@ -69,6 +71,14 @@ class Engine:
                  "--bridge", "none", "--iptables=false", "--ip6tables=false"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_until(self.answers, 30, "the engine answers")
+        self._let_bridges_speak()
+
+    def _let_bridges_speak(self):
+        """Another engine may have left the packet filter so that containers of one bridge do not reach each other."""
+        shown = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True).stdout
+        if "-P FORWARD DROP" in shown and not self.rule_added:
+            run("iptables", "-I", "FORWARD", *BRIDGES)
+            self.rule_added = True
 
     def answers(self) -> bool:
         assert self.process.poll() is None, f"dockerd ended:\n{(self.folder / 'log').read_text()[-3000:]}"
@@ -87,6 +97,8 @@ class Engine:
                 self.remove_all()
         finally:
             self.stop()
+            if self.rule_added:
+                subprocess.run(["iptables", "-D", "FORWARD", *BRIDGES], capture_output=True)
             for pid in processes.with_argument(str(self.folder)):
                 try:
                     os.kill(pid, signal.SIGKILL)
