@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
@@ -81,14 +82,21 @@ bool SocketAddress::is_loopback() const noexcept {
 }
 
 std::string SocketAddress::ip_text() const {
-  char text[INET6_ADDRSTRLEN] = "";
+  std::array<char, ip_bytes_max> text;
+  return std::string(write_ip(text));
+}
+
+std::string_view SocketAddress::write_ip(std::span<char, ip_bytes_max> out) const noexcept {
+  static_assert(ip_bytes_max >= INET6_ADDRSTRLEN);
+  char* const text = out.data();
+  text[0] = '\0';
   if (family() == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage_).sin_addr, text, sizeof text);
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage_).sin_addr, text, out.size());
   } else if (family() == AF_INET6) {
     const auto& address = reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr;
     // A dual-stack listener sees IPv4 clients as ::ffff:a.b.c.d; the world knows them by a.b.c.d.
-    if (IN6_IS_ADDR_V4MAPPED(&address)) inet_ntop(AF_INET, address.s6_addr + 12, text, sizeof text);
-    else inet_ntop(AF_INET6, &address, text, sizeof text);
+    if (IN6_IS_ADDR_V4MAPPED(&address)) inet_ntop(AF_INET, address.s6_addr + 12, text, out.size());
+    else inet_ntop(AF_INET6, &address, text, out.size());
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,9 @@ class SocketAddress {
   uint16_t port() const noexcept;              // 0 for unix
   bool is_loopback() const noexcept;           // 127.0.0.0/8, ::1, and every unix address
   std::string ip_text() const;                 // "127.0.0.1", "::1"; "" for unix
+  // The same without an allocation, into `out`.
+  static constexpr size_t ip_bytes_max = 46;
+  std::string_view write_ip(std::span<char, ip_bytes_max> out) const noexcept;
   std::string text() const;                    // as parse takes it
 
   friend bool operator==(const SocketAddress& a, const SocketAddress& b) noexcept;

@@ -44,8 +44,8 @@ class Writer {
     }
     lines_.push_back(std::move(line));
     if (!started_) {
-      started_ = true;
       std::thread([this] { run(); }).detach();
+      started_ = true;
     }
     wake_.notify_one();
   }
@@ -110,6 +110,14 @@ void log_line(LogLevel level, std::string text) noexcept {
   try {
     Writer::instance().add(level, std::move(text));
   } catch (...) {  // no memory for a log line is no reason to end
+  }
+}
+
+void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) noexcept {
+  if (level < lowest_level.load(std::memory_order_relaxed)) return;
+  try {
+    Writer::instance().add(level, fmt::vformat(format, arguments));
+  } catch (...) {
   }
 }
 

@@ -22,21 +22,24 @@ uint64_t log_lines_dropped() noexcept;
 // Waits at most a second for what has been logged to be written; call before the program ends.
 void flush_log() noexcept;
 
+// Where there is no memory for the line it is not written.
+void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arguments) noexcept;
+
 template <class... Arguments>
-void log_info(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  log_line(LogLevel::info, fmt::format(format, std::forward<Arguments>(arguments)...));
+void log_info(fmt::format_string<Arguments...> format, Arguments&&... arguments) noexcept {
+  log_formatted(LogLevel::info, format, fmt::make_format_args(arguments...));
 }
 template <class... Arguments>
-void log_warning(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  log_line(LogLevel::warning, fmt::format(format, std::forward<Arguments>(arguments)...));
+void log_warning(fmt::format_string<Arguments...> format, Arguments&&... arguments) noexcept {
+  log_formatted(LogLevel::warning, format, fmt::make_format_args(arguments...));
 }
 template <class... Arguments>
-void log_error(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  log_line(LogLevel::error, fmt::format(format, std::forward<Arguments>(arguments)...));
+void log_error(fmt::format_string<Arguments...> format, Arguments&&... arguments) noexcept {
+  log_formatted(LogLevel::error, format, fmt::make_format_args(arguments...));
 }
 template <class... Arguments>
-void log_debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  log_line(LogLevel::debug, fmt::format(format, std::forward<Arguments>(arguments)...));
+void log_debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) noexcept {
+  log_formatted(LogLevel::debug, format, fmt::make_format_args(arguments...));
 }
 
 }  // namespace ringmaster

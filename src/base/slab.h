@@ -29,16 +29,17 @@ class Slab {
     }
   }
 
-  // T is constructed as T(index, generation, arguments…). Allocates only when every item is in use.
+  // T is constructed as T(index, generation, arguments…). Allocates only when every item is in use; nullptr where there
+  // is no memory, and then the arguments are as they were.
   template <class... Arguments>
-  T& make(Arguments&&... arguments) {
-    if (free_ == none) grow();
+  T* make(Arguments&&... arguments) noexcept {
+    if (free_ == none && !grow()) return nullptr;
     const uint32_t index = free_;
     Cell& c = cell(index);
     free_ = c.next_free;
     c.live = true;
     ++live_;
-    return *new (c.storage) T(index, c.generation, std::forward<Arguments>(arguments)...);
+    return new (c.storage) T(index, c.generation, std::forward<Arguments>(arguments)...);
   }
 
   void free(uint32_t index) noexcept {
@@ -80,13 +81,20 @@ class Slab {
   static T* item(Cell& c) noexcept { return std::launder(reinterpret_cast<T*>(c.storage)); }
   Cell& cell(uint32_t index) noexcept { return chunks_[index / chunk_items][index % chunk_items]; }
 
-  void grow() {
-    chunks_.push_back(std::make_unique<Cell[]>(chunk_items));
+  bool grow() noexcept {
+    std::unique_ptr<Cell[]> chunk(new (std::nothrow) Cell[chunk_items]);
+    if (!chunk) return false;
+    try {
+      chunks_.push_back(std::move(chunk));
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
     for (uint32_t i = chunk_items; i-- > 0;) {
       cell(size_ + i).next_free = free_;
       free_ = size_ + i;
     }
     size_ += chunk_items;
+    return true;
   }
 
   std::vector<std::unique_ptr<Cell[]>> chunks_;

@@ -62,7 +62,9 @@ inline constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r
 struct LocalAnswer {
   uint16_t status = 500;
   std::string_view cause;        // "" leaves it out
+  std::string_view before = {};  // these three together are the message
   std::string_view message;
+  std::string_view behind = {};
   bool keep_alive = false;
   bool head_request = false;
   uint8_t client_minor = 1;

@@ -107,7 +107,9 @@ void write_head(Writer& writer, const LocalAnswer& answer) noexcept {
 uint32_t write_body(const LocalAnswer& answer, char* out) noexcept {
   Writer writer(out);
   writer.literal("{\"message\":\"");
+  write_json_text(writer, answer.before);
   write_json_text(writer, answer.message);
+  write_json_text(writer, answer.behind);
   if (!answer.cause.empty()) {
     writer.literal("\",\"cause\":\"");
     write_json_text(writer, answer.cause);
@@ -124,7 +126,8 @@ std::string_view reason_of(uint16_t status) noexcept {
 }
 
 uint32_t write_local_answer(const LocalAnswer& answer, std::span<char> out) noexcept {
-  const size_t needed = frame_bytes_max + 2 * answer.message.size() + 2 * answer.cause.size() + answer.date.size();
+  const size_t message_size = answer.before.size() + answer.message.size() + answer.behind.size();
+  const size_t needed = frame_bytes_max + 2 * message_size + 2 * answer.cause.size() + answer.date.size();
   if (out.size() < needed) return 0;
   // The body is written where it cannot be in the head's way, and moved up when its length is known.
   char* const body = out.data() + frame_bytes_max - 128 + answer.date.size();

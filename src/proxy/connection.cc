@@ -1,7 +1,5 @@
 #include "proxy/connection.h"
 
-#include <cstring>
-
 #include "proxy/exchange.h"
 
 namespace ringmaster::proxy {
@@ -66,14 +64,13 @@ void Connection::read_request() noexcept {
   while (state_ == State::reading && stream_.front()) {
     http::HeadParser parser(http::HeadParser::Kind::request);
     http::RequestHead head;
-    const http::HeadStatus status = parse_head(parser, head);
+    http::Cause cause = http::Cause::none;
+    const http::HeadStatus status = parse_head(parser, head, cause);
     if (status == http::HeadStatus::incomplete) continue;
-    unlink();
-    state_ = State::exchanging;
     if (status == http::HeadStatus::complete) {
-      make_exchange().begin(head);
+      if (Exchange* exchange = make_exchange()) exchange->begin(head);
     } else {
-      refuse((assembly_ ? assembly_->parser : parser).cause());
+      refuse(cause);
     }
     assembly_.reset();  // the exchange has rebuilt the head: nobody looks at these bytes any more
   }
@@ -82,32 +79,46 @@ void Connection::read_request() noexcept {
   close_if_joined();
 }
 
-http::HeadStatus Connection::parse_head(http::HeadParser& parser, http::RequestHead& head) noexcept {
+http::HeadStatus Connection::parse_head(http::HeadParser& parser, http::RequestHead& head,
+                                        http::Cause& cause) noexcept {
   const http::HeadLimits& limits = parts_.settings.head_limits;
   Piece* piece = stream_.front();
+  const auto no_memory = [&] {
+    cause = http::Cause::overloaded;
+    return http::HeadStatus::refused;
+  };
   if (!assembly_) {
     const auto status = parser.parse_request({piece->begin, piece->size()}, limits, parts_.fields, head);
     if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
+    if (status == http::HeadStatus::refused) cause = parser.cause();
     if (status != http::HeadStatus::incomplete) return status;
     parts_.meters.heads_in_pieces.add();
-    assembly_ = std::make_unique<HeadAssembly>(parser, http::head_bytes_max(limits) + 1);
-    assembly_->append(piece->begin, piece->end);
+    assembly_ = HeadAssembly::make(parser, http::head_bytes_max(limits) + 1);
+    if (!assembly_ || !assembly_->append(piece->begin, piece->end)) return no_memory();
     stream_.drop_front();
     expect_within(parts_.settings.request_header_ns);
     return status;
   }
   const auto before = static_cast<uint32_t>(assembly_->bytes().size());
-  assembly_->append(piece->begin, piece->end);
+  if (!assembly_->append(piece->begin, piece->end)) return no_memory();
   const auto status = assembly_->parser.parse_request(assembly_->bytes(), limits, parts_.fields, head);
   if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
   else if (status == http::HeadStatus::incomplete) stream_.drop_front();
+  else cause = assembly_->parser.cause();
   return status;
 }
 
-Exchange& Connection::make_exchange() noexcept {
-  exchange_ = &parts_.exchanges.make(parts_, *this);
-  parts_.meters.exchanges.add();
-  return *exchange_;
+Exchange* Connection::make_exchange() noexcept {
+  unlink();
+  state_ = State::exchanging;
+  Exchange* const exchange = exchange_ = parts_.exchanges.make(parts_, *this);
+  if (exchange) {
+    parts_.meters.exchanges.add();
+  } else {
+    parts_.count_refusal(http::Cause::overloaded, client_ip());
+    terminate();  // which may free this
+  }
+  return exchange;
 }
 
 void Connection::refuse(http::Cause cause) noexcept {
@@ -117,9 +128,7 @@ void Connection::refuse(http::Cause cause) noexcept {
   else if (Piece* piece = stream_.front()) head = {piece->begin, piece->size()};
   if (head.starts_with("\r\n")) head.remove_prefix(2);
   const bool head_request = head.starts_with("HEAD ");
-  unlink();
-  state_ = State::exchanging;
-  make_exchange().refuse_head(cause, head_request);
+  if (Exchange* exchange = make_exchange()) exchange->refuse_head(cause, head_request);
 }
 
 // --- after an answer ------------------------------------------------------------------------------------------------
@@ -218,9 +227,7 @@ void Connection::close_if_joined() noexcept {
 // --- who it is ------------------------------------------------------------------------------------------------------
 
 void Connection::look_up_peer() noexcept {
-  const std::string ip = parts_.ring.peer_of(stream_.socket()).ip_text();
-  ip_size_ = static_cast<uint8_t>(ip.size() < ip_.size() ? ip.size() : ip_.size());
-  memcpy(ip_.data(), ip.data(), ip_size_);
+  ip_size_ = static_cast<uint8_t>(parts_.ring.peer_of(stream_.socket()).write_ip(ip_).size());
   trusted_ = parts_.settings.trusts(client_ip());
 }
 

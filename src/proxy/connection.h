@@ -53,10 +53,11 @@ class Connection : public Link<IdleTag> {
  private:
   enum class State : uint8_t { reading, exchanging, lingering, ending };
   void read_request() noexcept;
-  http::HeadStatus parse_head(http::HeadParser& parser, http::RequestHead& head) noexcept;
+  // refused: `cause` says why.
+  http::HeadStatus parse_head(http::HeadParser& parser, http::RequestHead& head, http::Cause& cause) noexcept;
   void wait_for_request() noexcept;
   void refuse(http::Cause cause) noexcept;
-  Exchange& make_exchange() noexcept;
+  Exchange* make_exchange() noexcept;   // nullptr: there is no memory for it, and the connection is ending
   void free_exchange() noexcept;
   void linger() noexcept;
   void close() noexcept;
@@ -79,7 +80,7 @@ class Connection : public Link<IdleTag> {
   bool reading_on_ = false;             // read_request() is on the stack
   uint8_t ip_size_ = 0xFF;              // 0xFF: not looked up yet
   bool trusted_ = false;
-  std::array<char, 46> ip_;
+  std::array<char, SocketAddress::ip_bytes_max> ip_;
 };
 
 }  // namespace ringmaster::proxy

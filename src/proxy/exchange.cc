@@ -102,12 +102,10 @@ http::Cause Exchange::prepare_request(const http::RequestHead& head) noexcept {
   Piece* piece = in.front();
   http::ForwardContext context{
       .client_ip = client_.client_ip(), .trust_forwarded = client_.trusted(), .via = parts_.settings.via};
-  std::string address;
   if (head.host.empty()) {  // HTTP/1.0 may leave it out; HTTP/1.1, which the replica gets, may not
     if (const UpstreamPool* pool = api_ ? api_ : parts_.router->place(ask()).pool) {
-      address = pool->upstream().address.text();
+      context.default_host = pool->upstream().authority;
     }
-    context.default_host = address;
   }
   uint64_t body_here = piece && !request_body_.finished() ? piece->size() : 0;
   if (body_here > request_body_.remaining()) body_here = request_body_.remaining();
@@ -205,6 +203,9 @@ void Exchange::on_upstream_sent(Sent sent) noexcept {
     closed_to_upstream_ |= sent == Sent::failed;  // what it still has to say goes on
     return pump_tunnel();
   }
+  if (sent == Sent::failed && stage_ == Stage::requesting && upstream_->stream().failed_by_us()) {
+    return attempt_failed(http::Cause::overloaded);  // the replica does not know that more was to come
+  }
   if (sent == Sent::failed) {
     // It takes no more of the request. What it has to say to that, an answer or a reset, comes by the other way.
     send_failed_ = true;
@@ -255,7 +256,8 @@ void Exchange::on_upstream_failed(http::Cause cause) noexcept {
         upstream_failed_ = true;
         return;
       }
-      return attempt_failed(answer_began_ ? http::Cause::response_truncated : cause);
+      if (answer_began_ && cause != http::Cause::overloaded) cause = http::Cause::response_truncated;
+      return attempt_failed(cause);
     case Stage::answering:
       upstream_failed_ = true;
       return pump_answer();
@@ -283,6 +285,7 @@ bool Exchange::waits_for_body() const noexcept {
 }
 
 bool Exchange::may_retry() noexcept {
+  if (cause_ == http::Cause::overloaded) return false;  // what we lack, the next replica does not give us
   const bool safe = !api_ && !answer_began_ && !answered_ && replayable_ &&
                     attempts_ < parts_.settings.attempts_max && (idempotent_ || !handed_over_);
   if (!safe) return false;
@@ -329,9 +332,12 @@ void Exchange::go_on() noexcept {
       if (after_ == After::retry && may_retry()) return attempt();
       if (after_ == After::retry) after_ = After::reply;
       if (client_.stream().sending()) return;  // an interim answer; on_client_sent() comes back here
-      if (after_ == After::not_found) return reply(400, "", not_found_message());
+      if (after_ == After::not_found) {
+        return reply(400, "", {"<Error> '", path_asked_for(), "' endpoint does not exist in server replicas"});
+      }
       parts_.count_refusal(cause_, client_.client_ip());
-      return reply(http::status_of(cause_), http::name_of(cause_), http::text_of(cause_));
+      return reply(http::status_of(cause_), http::name_of(cause_),
+                   {parts_.settings.drop_in ? "<Error> " : "", http::text_of(cause_), ""});
     case Stage::answering:
       if (last_send_ && !client_.stream().sending()) finish();
       return;

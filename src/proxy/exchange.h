@@ -98,16 +98,19 @@ class Exchange : public Waiter {
   void go_on() noexcept;
   // answer
   void read_answer_head() noexcept;
-  http::HeadStatus parse_answer_head(http::ResponseHead& head) noexcept;
+  http::HeadStatus parse_answer_head(http::ResponseHead& head, http::Cause& cause) noexcept;   // cause: of refused
   bool on_interim(const http::ResponseHead& head) noexcept;
   void start_answer(const http::ResponseHead& head) noexcept;
   void translate_not_found(const http::ResponseHead& head) noexcept;
-  std::string not_found_message() const;
+  std::string_view path_asked_for() noexcept;
   void pump_answer() noexcept;
   void end_of_answer() noexcept;
   void answer_read() noexcept;
   void cut_answer() noexcept;
-  void reply(uint16_t status, std::string_view cause, std::string_view message) noexcept;
+  struct Message {  // read as one
+    std::string_view before, text, behind;
+  };
+  void reply(uint16_t status, std::string_view cause, const Message& message) noexcept;
   void finish() noexcept;
   // both sides
   // The next receive for a body: large buffers once it has shown that it is long.

@@ -55,11 +55,10 @@ void Exchange::read_answer_head() noexcept {
     }
     answer_began_ = true;
     http::ResponseHead head;
-    const http::HeadStatus status = parse_answer_head(head);
+    http::Cause cause = http::Cause::none;
+    const http::HeadStatus status = parse_answer_head(head, cause);
     if (status == http::HeadStatus::incomplete) continue;
-    if (status == http::HeadStatus::refused) {
-      return attempt_failed((answer_assembly_ ? answer_assembly_->parser : answer_parser_).cause());
-    }
+    if (status == http::HeadStatus::refused) return attempt_failed(cause);
     if (head.status >= 200) return start_answer(head);
     if (!on_interim(head)) return;
     answer_parser_ = http::HeadParser(http::HeadParser::Kind::response);
@@ -67,27 +66,33 @@ void Exchange::read_answer_head() noexcept {
   }
 }
 
-http::HeadStatus Exchange::parse_answer_head(http::ResponseHead& head) noexcept {
+http::HeadStatus Exchange::parse_answer_head(http::ResponseHead& head, http::Cause& cause) noexcept {
   const http::HeadLimits& limits = parts_.settings.head_limits;
   Stream& from = upstream_->stream();
   Piece* piece = from.front();
+  const auto no_memory = [&] {
+    cause = http::Cause::overloaded;
+    return http::HeadStatus::refused;
+  };
   if (!answer_assembly_) {
     const auto status =
         answer_parser_.parse_response({piece->begin, piece->size()}, method_, limits, parts_.fields, head);
     if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
+    if (status == http::HeadStatus::refused) cause = answer_parser_.cause();
     if (status != http::HeadStatus::incomplete) return status;
     parts_.meters.heads_in_pieces.add();
-    answer_assembly_ = std::make_unique<HeadAssembly>(answer_parser_, http::head_bytes_max(limits) + 1);
-    answer_assembly_->append(piece->begin, piece->end);
+    answer_assembly_ = HeadAssembly::make(answer_parser_, http::head_bytes_max(limits) + 1);
+    if (!answer_assembly_ || !answer_assembly_->append(piece->begin, piece->end)) return no_memory();
     from.drop_front();
     return status;
   }
   const auto before = static_cast<uint32_t>(answer_assembly_->bytes().size());
-  answer_assembly_->append(piece->begin, piece->end);
+  if (!answer_assembly_->append(piece->begin, piece->end)) return no_memory();
   const auto status =
       answer_assembly_->parser.parse_response(answer_assembly_->bytes(), method_, limits, parts_.fields, head);
   if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
   else if (status == http::HeadStatus::incomplete) from.drop_front();
+  else cause = answer_assembly_->parser.cause();
   return status;
 }
 
@@ -183,11 +188,12 @@ void Exchange::translate_not_found(const http::ResponseHead& head) noexcept {
   end_attempt(After::not_found);
 }
 
-std::string Exchange::not_found_message() const {
+// Of the request as it was sent; copied, because the reply is written over it.
+std::string_view Exchange::path_asked_for() noexcept {
   const std::string_view request(request_begin_, request_size_);
   const size_t begin = request.find(' ') + 1;
-  const std::string_view path = request.substr(begin, request.find_first_of(" ?", begin) - begin);
-  return "<Error> '" + std::string(path) + "' endpoint does not exist in server replicas";
+  const size_t size = request.copy(parts_.rewrite.data(), request.find_first_of(" ?", begin) - begin, begin);
+  return {parts_.rewrite.data(), size};
 }
 
 // The next piece of the answer's body, if the last one has left.
@@ -246,23 +252,22 @@ void Exchange::cut_answer() noexcept {
   leave();
 }
 
-void Exchange::reply(uint16_t status, std::string_view cause, std::string_view message) noexcept {
+void Exchange::reply(uint16_t status, std::string_view cause, const Message& message) noexcept {
   stage_ = Stage::replying;
   answer_keep_alive_ = client_may_stay();
-  const bool drop_in = parts_.settings.drop_in;
-  const std::string_view prefix = drop_in && !message.starts_with("<Error>") ? "<Error> " : "";
-  const std::string text = std::string(prefix) + std::string(message);
   // No attempt is under way any more: the store that held the request holds the reply, where it fits.
   uring::Lease lease;
   std::span<char> out(inline_);
-  if (512 + 2 * text.size() > out.size()) {
+  if (512 + 2 * (message.before.size() + message.text.size() + message.behind.size()) > out.size()) {
     lease = parts_.buffers.take_bulk();
     if (!lease) return leave();
     out = {lease.space(), lease.capacity()};
   }
   const uint32_t size = http::write_local_answer({.status = status,
-                                                  .cause = drop_in ? "" : cause,
-                                                  .message = text,
+                                                  .cause = parts_.settings.drop_in ? "" : cause,
+                                                  .before = message.before,
+                                                  .message = message.text,
+                                                  .behind = message.behind,
                                                   .keep_alive = answer_keep_alive_,
                                                   .head_request = head_request_,
                                                   .client_minor = client_minor_,

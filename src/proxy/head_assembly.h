@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string_view>
 
 #include "http/head.h"
@@ -19,27 +20,35 @@ class HeadAssembly {
   HeadAssembly(const http::HeadParser& parser_so_far, uint32_t bytes_max) noexcept
       : parser(parser_so_far), bytes_max_(bytes_max) {}
 
-  // Takes as much of [begin, end) as a head may have; returns how much. The parser then refuses what is too long.
-  uint32_t append(const char* begin, const char* end) {
+  // nullptr where there is no memory.
+  static std::unique_ptr<HeadAssembly> make(const http::HeadParser& parser_so_far, uint32_t bytes_max) noexcept {
+    return std::unique_ptr<HeadAssembly>(new (std::nothrow) HeadAssembly(parser_so_far, bytes_max));
+  }
+
+  // Takes as much of [begin, end) as a head may have; the parser then refuses what is too long. false: there is no
+  // memory for it, and nothing was taken.
+  bool append(const char* begin, const char* end) noexcept {
     const uint32_t size = std::min(static_cast<uint32_t>(end - begin), bytes_max_ - size_);
-    reserve(size_ + size);
+    if (!reserve(size_ + size)) return false;
     memcpy(bytes_.get() + size_, begin, size);
     size_ += size;
-    return size;
+    return true;
   }
   std::string_view bytes() const noexcept { return {bytes_.get(), size_}; }
 
   http::HeadParser parser;
 
  private:
-  void reserve(uint32_t size) {
-    if (size <= capacity_) return;
+  bool reserve(uint32_t size) noexcept {
+    if (size <= capacity_) return true;
     uint32_t capacity = std::max(capacity_, 1024u);
     while (capacity < size) capacity *= 2;
-    auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
+    std::unique_ptr<char[]> bytes(new (std::nothrow) char[capacity]);
+    if (!bytes) return false;
     if (size_ > 0) memcpy(bytes.get(), bytes_.get(), size_);
     bytes_ = std::move(bytes);
     capacity_ = capacity;
+    return true;
   }
 
   std::unique_ptr<char[]> bytes_;

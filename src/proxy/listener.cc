@@ -39,13 +39,15 @@ void Listeners::on_accept(uint32_t index, const uring::Completion& completion) n
 }
 
 void Listeners::take_in(int socket) noexcept {
-  if (refusing_ || parts_.clients.live() >= parts_.settings.connections_max + overshoot_max) {
+  const bool wanted = !refusing_ && parts_.clients.live() < parts_.settings.connections_max + overshoot_max;
+  Connection* client = wanted ? parts_.clients.make(parts_, socket) : nullptr;
+  if (!client) {
     parts_.meters.connections_refused.add();
     return parts_.ring.close(socket);
   }
   parts_.meters.connections_accepted.add();
   parts_.meters.client_connections.add();
-  parts_.clients.make(parts_, socket).start();
+  client->start();
 }
 
 bool Listeners::has_room() const noexcept { return parts_.clients.live() < parts_.settings.connections_max; }

@@ -76,9 +76,9 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
     receiving_ = Receiving::off;
     stopping_ = false;
   }
-  if (terminating_) return Arrival::nothing;
+  if (terminating_ || receive_failed_) return Arrival::nothing;
   if (completion.result > 0) {
-    enqueue(std::move(lease), static_cast<uint32_t>(completion.result));
+    if (!enqueue(std::move(lease), static_cast<uint32_t>(completion.result))) return fail(ENOMEM);
     expect_empty_ = false;
     if (enough()) stop_multishot();
     // A bulk receive is one at a time, at its owner's wish; a multishot one that ended by itself is armed again.
@@ -101,18 +101,40 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
     arm();
     return Arrival::nothing;
   }
+  return fail(-completion.result);
+}
+
+// Nothing that still arrives is taken: after a gap it would be read as something else.
+Arrival Stream::fail(int errno_value) noexcept {
   receive_failed_ = true;
-  last_error_ = -completion.result;
+  last_error_ = errno_value;
+  stop_multishot();
   return Arrival::failed;
 }
 
-void Stream::enqueue(uring::Lease lease, uint32_t size) noexcept {
-  filled_ = size == lease.capacity();
-  Piece& piece = tools_.pieces.make(std::move(lease), size);
-  if (tail_) tail_->next = &piece;
-  else head_ = &piece;
-  tail_ = &piece;
+bool Stream::is_ours(int errno_value) noexcept {
+  switch (errno_value) {
+    case ENOMEM:
+    case ENOBUFS:
+    case EMFILE:
+    case ENFILE:
+    case EAGAIN:
+    case ECANCELED:
+    case EADDRNOTAVAIL: return true;  // the last one: every local port is in use
+    default: return false;
+  }
+}
+
+bool Stream::enqueue(uring::Lease lease, uint32_t size) noexcept {
+  const bool filled = size == lease.capacity();
+  Piece* piece = tools_.pieces.make(std::move(lease), size);
+  if (!piece) return false;
+  filled_ = filled;
+  if (tail_) tail_->next = piece;
+  else head_ = piece;
+  tail_ = piece;
   ++queued_;
+  return true;
 }
 
 uring::Lease Stream::take_front() noexcept {

@@ -119,6 +119,9 @@ class Stream {
   bool sending() const noexcept { return sending_; }
   bool handed_over() const noexcept { return handed_over_; }  // at least a byte of the last send reached the kernel
   int last_error() const noexcept { return last_error_; }      // positive errno
+  // The last failure was a shortage of ours, and says nothing about the peer.
+  bool failed_by_us() const noexcept { return is_ours(last_error_); }
+  static bool is_ours(int errno_value) noexcept;
 
   // --- ending
   void terminate() noexcept;
@@ -139,7 +142,8 @@ class Stream {
   void stop_multishot() noexcept;
   void stop_receiving() noexcept;
   bool find_buffers() noexcept;
-  void enqueue(uring::Lease lease, uint32_t size) noexcept;
+  bool enqueue(uring::Lease lease, uint32_t size) noexcept;
+  Arrival fail(int errno_value) noexcept;
   bool enough() const noexcept { return queued_ >= queued_max_ || (filled_ && queued_ >= 2); }
 
   StreamTools& tools_;

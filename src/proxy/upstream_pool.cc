@@ -41,7 +41,8 @@ void UpstreamConnection::on_connected(const uring::Completion& completion) noexc
     if (exchange_) exchange_->on_upstream_connected();
     else release();
   } else if (exchange_) {
-    exchange_->on_upstream_failed(http::Cause::replica_refused);
+    exchange_->on_upstream_failed(Stream::is_ours(-completion.result) ? http::Cause::overloaded
+                                                                      : http::Cause::replica_refused);
   } else {
     terminate();
   }
@@ -56,7 +57,9 @@ void UpstreamConnection::on_receive(const uring::Completion& completion) noexcep
   switch (arrival) {
     case Arrival::bytes: return exchange_->on_upstream_bytes();
     case Arrival::end: return exchange_->on_upstream_end();
-    case Arrival::failed: return exchange_->on_upstream_failed(http::Cause::replica_reset);
+    case Arrival::failed:
+      return exchange_->on_upstream_failed(stream_.failed_by_us() ? http::Cause::overloaded
+                                                                  : http::Cause::replica_reset);
     case Arrival::nothing: return;
   }
 }
@@ -165,15 +168,20 @@ UpstreamConnection* UpstreamPool::open(http::Cause& cause) noexcept {
     cause = http::Cause::overloaded;  // out of descriptors or memory: ours, not the replica's
     return nullptr;
   }
-  UpstreamConnection& connection = parts_.upstreams.make(parts_, *this, *socket);
+  UpstreamConnection* const connection = parts_.upstreams.make(parts_, *this, *socket);
+  if (!connection) {
+    parts_.ring.close(*socket);
+    cause = http::Cause::overloaded;
+    return nullptr;
+  }
   ++open_;
   meters().connections.add();
   parts_.meters.upstream_connects.add();
-  connection.connecting_ = true;
+  connection->connecting_ = true;
   parts_.ring.connect(*socket, upstream_->address,
-                      Token{Verb::upstream_connect, connection.generation_, connection.index_}.pack());
-  connection.expect_within(parts_.settings.connect_ns);
-  return &connection;
+                      Token{Verb::upstream_connect, connection->generation_, connection->index_}.pack());
+  connection->expect_within(parts_.settings.connect_ns);
+  return connection;
 }
 
 void UpstreamPool::failed(http::Cause cause) noexcept {

@@ -283,6 +283,7 @@ std::span<const Completion> KernelRing::wait(uint64_t deadline_ns) {
   switch (result) {
     case -EINTR:   // a signal: the caller looks around and comes again
     case -ETIME:   // the deadline
+    case -ENOMEM:
     case -EAGAIN:  // no completion yet, or no memory for what is queued: it stays queued
     case -EBUSY:   // completions wait behind a full queue: reaping makes room
       break;

@@ -62,12 +62,12 @@ struct Counted {
 TEST(Slab, FindsAnItemByIndexAndGenerationUntilItIsFreed) {
   int live = 0;
   Slab<Counted, 4> slab;
-  Counted& first = slab.make(live);
+  Counted& first = *slab.make(live);
   const uint32_t index = first.index, generation = first.generation;
   EXPECT_EQ(slab.get(index, generation), &first);
   slab.free(index);
   EXPECT_EQ(slab.get(index, generation), nullptr);
-  Counted& second = slab.make(live);
+  Counted& second = *slab.make(live);
   EXPECT_EQ(second.index, index);  // the warmest memory first
   EXPECT_NE(second.generation, generation);
   EXPECT_EQ(slab.get(index, generation), nullptr);
@@ -79,7 +79,7 @@ TEST(Slab, GrowsWithoutMovingAndDestroysWhatIsLeft) {
   {
     Slab<Counted, 4> slab;
     std::vector<Counted*> items;
-    for (int i = 0; i < 30; ++i) items.push_back(&slab.make(live));
+    for (int i = 0; i < 30; ++i) items.push_back(slab.make(live));
     for (Counted* item : items) EXPECT_EQ(slab.get(item->index, item->generation), item);
     EXPECT_EQ(slab.live(), 30u);
     int visited = 0;

@@ -61,7 +61,7 @@ void FakeRing::try_accept(int listener) {
   Socket* socket = find(listener);
   while (socket && socket->reading && !socket->backlog.empty()) {
     int failure = std::exchange(next_accept_error_, 0);
-    if (failure == 0 && chance(rates_.accept_fails)) failure = EMFILE;
+    if (failure == 0 && chance(rates_.accept_fails)) failure = random(2) ? EMFILE : ENOMEM;
     if (failure != 0) {
       complete(socket, socket->reading, -failure, false);
       return;

@@ -37,6 +37,14 @@ FaultRates FaultRates::hostile() {
   return rates;
 }
 
+FaultRates FaultRates::exhausted() {
+  FaultRates rates = harmless();
+  rates.accept_fails = 30;
+  rates.fails = 30;
+  rates.open_fails = 30;
+  return rates;
+}
+
 FakeRing::FakeRing(uint64_t seed, FaultRates rates)
     : seed_(seed), random_state_(seed), rates_(rates), next_descriptor_(first_descriptor) {}
 
@@ -93,6 +101,7 @@ FakeRing::Socket& FakeRing::open_socket(int descriptor, const char* doing) {
 
 Result<int> FakeRing::open_stream_socket(int) {
   if (next_open_error_ != 0) return std::unexpected(Error::from_errno(std::exchange(next_open_error_, 0), "socket"));
+  if (chance(rates_.open_fails)) return std::unexpected(Error::from_errno(random(2) ? EMFILE : ENOBUFS, "socket"));
   const int descriptor = new_descriptor();
   sockets_[descriptor] = Socket{};
   return descriptor;
@@ -121,6 +130,17 @@ void FakeRing::submit(std::function<void()> action) {
   queued_.push_back(std::move(action));
 }
 
+// In the kernel, before it did anything.
+bool FakeRing::fails(const OperationPointer& operation) {
+  if (operation->over || !chance(rates_.fails)) return false;
+  constexpr int errors[] = {ENOMEM, ENOBUFS, ECANCELED};
+  Socket* socket = find(operation->descriptor);
+  if (operation->kind == Kind::connect) socket->state = State::failed;
+  if (operation->kind == Kind::send) socket->closing = false;
+  complete(socket, operation, -errors[random(std::size(errors))], false);
+  return true;
+}
+
 void FakeRing::accept_multishot(int listener, uint64_t user_data) {
   Socket& socket = open_socket(listener, "accept");
   if (socket.state != State::listening) broken_rule("accept on a descriptor that does not listen");
@@ -137,7 +157,9 @@ void FakeRing::connect(int socket, const SocketAddress& address, uint64_t user_d
   operation->address = &address;
   operation->address_then = address;
   connecting.writing = operation;
-  submit([this, operation] { start_connect(operation); });
+  submit([this, operation] {
+    if (!fails(operation)) start_connect(operation);
+  });
 }
 
 void FakeRing::receive_multishot(int socket, bool expect_empty, uint64_t user_data) {
@@ -149,7 +171,7 @@ void FakeRing::receive_multishot(int socket, bool expect_empty, uint64_t user_da
   operation->expect_empty = expect_empty;
   reader.reading = operation;
   submit([this, operation, socket] {
-    if (operation->over) return;
+    if (operation->over || fails(operation)) return;
     if (!operation->expect_empty && group_.empty()) complete(find(socket), operation, -ENOBUFS, false);
     else try_receive(socket);
   });
@@ -162,7 +184,9 @@ void FakeRing::receive(int socket, std::span<char> bytes, bool, uint64_t user_da
   if (bytes.empty()) broken_rule("receive into nothing");
   reader.reading = begin(Kind::receive, socket, user_data, "receive");
   reader.reading->target = bytes;
-  submit([this, socket] { try_receive(socket); });
+  submit([this, socket, operation = reader.reading] {
+    if (!fails(operation)) try_receive(socket);
+  });
 }
 
 void FakeRing::send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) {
@@ -175,7 +199,9 @@ void FakeRing::send(int socket, std::span<const char> bytes, SendMode mode, uint
   writer.writing->source_then.assign(bytes.data(), bytes.size());
   writer.writing->mode = mode;
   writer.closing = mode == SendMode::then_close;
-  submit([this, socket] { try_send(socket); });
+  submit([this, socket, operation = writer.writing] {
+    if (!fails(operation)) try_send(socket);
+  });
 }
 
 void FakeRing::poll_multishot(int descriptor, uint64_t user_data) {

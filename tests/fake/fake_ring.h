@@ -48,11 +48,15 @@ struct FaultRates {
   uint32_t refused = 0;         // a connect is refused
   uint32_t timed_out = 0;       // a connect ends with -ETIMEDOUT after a minute
   uint32_t reset = 0;           // instead of arriving, bytes turn into a reset
+  uint32_t fails = 0;           // a connect, receive or send ends with -ENOMEM, -ENOBUFS or -ECANCELED and did nothing
+  uint32_t open_fails = 0;      // open_stream_socket: EMFILE or ENOBUFS
 
   // What a correct program hides from its users altogether.
   static FaultRates harmless();
   // Those, and failures that it can only handle decently.
   static FaultRates hostile();
+  // The harmless ones, and what comes of a machine at its end.
+  static FaultRates exhausted();
 };
 
 class FakeRing;
@@ -220,6 +224,7 @@ class FakeRing final : public Ring {
 
   OperationPointer begin(Kind kind, int descriptor, uint64_t user_data, const char* doing);
   void submit(std::function<void()> action);
+  bool fails(const OperationPointer& operation);
   void complete(Socket* socket, OperationPointer operation, int32_t result, bool more,
                 uint16_t buffer_id = Completion::no_buffer);
   void take_effect(const OperationPointer& target);  // of a cancel
