@@ -218,8 +218,13 @@ class Load:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
 
     # --- the test's thread --------------------------------------------------------------------------------------------
-    def __enter__(self) -> "Load":
+    def start(self) -> "Load":
+        """Without waiting for a first connection: there may be none."""
         self._thread.start()
+        return self
+
+    def __enter__(self) -> "Load":
+        self.start()
         assert self._first.wait(20), "the load could not start"
         return self
 
