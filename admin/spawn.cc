@@ -120,6 +120,9 @@ std::string find_program(std::string_view name) {
   if (!failure) {
     const std::string beside = (own.parent_path() / name).string();
     if (executable(beside)) return beside;
+    // In a build tree every program has a folder of its own, named after its room.
+    const std::string built = (own.parent_path().parent_path() / "replica" / name).string();
+    if (executable(built)) return built;
   }
   const char* path = ::getenv("PATH");
   std::string_view folders = path ? path : "/usr/local/bin:/usr/bin:/bin";

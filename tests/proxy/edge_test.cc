@@ -99,6 +99,25 @@ TEST_P(Edge, AnswersEveryPipelinedRequestOfAClientThatHasEndedItsSide) {
   expect_end(c);
 }
 
+TEST_P(Edge, AHalfSentHeadKeepsADrainingWorkerNoLongerThanItsOwnTimeout) {
+  settings.timeouts.request_header = 300ms;
+  start();
+  Peer& half = client();
+  half.write("GET /half HTTP/1.1\r\nHo");
+  run_for(50ms);
+  control().set_phase(Phase::draining);
+  for (int i = 0; i < 5; ++i) {  // what trickles in wins it no time
+    run_for(20ms);
+    half.write("o");
+  }
+  run_for(1ms);
+  EXPECT_EQ(meters().client_connections.value(), 1u);
+  wait_for(half, "HTTP/1.1 408 Request Timeout\r\n");
+  wait_for(half, "Connection: close\r\n");
+  half.end();
+  run_until([&] { return control().all_ended() || meters().client_connections.value() == 0; }, "the end");
+}
+
 // --- a cut answer is seen to be cut ---------------------------------------------------------------------------------
 
 // An answer that only the end of the connection delimits may not end in an orderly way before it is whole.
