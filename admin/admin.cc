@@ -57,6 +57,8 @@ Fd open_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, SIGUSR1);
   // Main has blocked them before any thread was made; for this thread it is made sure.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   Fd descriptor(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -93,6 +95,7 @@ struct Admin::State {
 
   const config::Settings& settings;
   proxy::Control& control;
+  LineWriter* const access;
   Fd signals;
   std::unique_ptr<uring::Ring> ring;
   async::Loop loop;
@@ -111,6 +114,7 @@ struct Admin::State {
 Admin::State::State(AdminParts parts)
     : settings(parts.settings),
       control(parts.control),
+      access(parts.access),
       signals(open_signals()),
       ring(uring::make_kernel_ring(uring::RingSettings{256, 2048})),
       loop(*ring),
@@ -173,8 +177,12 @@ Task<void> Admin::State::read_signals() {
     if (!co_await loop.readable(signals.get(), patience)) continue;
     signalfd_siginfo info;
     while (::read(signals.get(), &info, sizeof info) == sizeof info) {
-      ++signals_seen;
       log_info("{} received", ::sigabbrev_np(static_cast<int>(info.ssi_signo)));
+      if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1) {
+        if (access) access->reopen();
+        continue;
+      }
+      ++signals_seen;
       signalled.set();
       if (signals_seen == 2) {
         control.set_phase(proxy::Phase::ending);

@@ -3,9 +3,10 @@
 //     SIGTERM or SIGINT    no new connections; what is under way is finished, for at most timeouts.drain
 //     a second one         the workers end at once; replicas get SIGTERM and two seconds
 //     a further one        replicas get SIGKILL
+//     SIGHUP or SIGUSR1    the access log is opened anew
 //
 // Make it and run it in one thread that lives as long as the program: replicas get SIGKILL when that thread ends. All
-// threads have SIGTERM and SIGINT blocked; the signals are read here.
+// threads have these signals blocked; the signals are read here.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 #include <string>
 
 #include "async/sockets.h"
+#include "base/line_writer.h"
 #include "config/settings.h"
 #include "proxy/control.h"
 
@@ -23,6 +25,7 @@ struct AdminParts {
   proxy::Control& control;                   // the same
   async::Listener listener;                  // the admin port
   std::optional<async::Listener> drop_in;    // what the proxy port hands over in drop-in mode
+  LineWriter* access = nullptr;              // the access log's writer, where there is one; must outlive the Admin
   std::string version;
 };
 

@@ -25,6 +25,8 @@ void arrange_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);   // the access log is to be opened anew
+  sigaddset(&set, SIGUSR1);  // the same
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }
@@ -79,12 +81,19 @@ int run_program(const config::Loaded& loaded, std::vector<int> passed_sockets) {
   if (settings.proxy.drop_in) door.emplace(workers);
 
   proxy::Control control(workers);
+  std::optional<LineWriter> access;
+  if (!settings.log.access.empty()) {
+    access.emplace(settings.log.access, workers, [&control](uint32_t worker, uint64_t lines) {
+      control.own_meters(worker).access_lines_lost.add(lines);
+    });
+  }
   {
-    WorkerThreads threads(control, settings, listeners, door ? door->upstream : nullptr);
+    WorkerThreads threads(control, settings, listeners, door ? door->upstream : nullptr, access ? &*access : nullptr);
     admin::Admin admin({.settings = settings,
                         .control = control,
                         .listener = std::move(admin_listener),
                         .drop_in = door ? std::optional(std::move(door->listener)) : std::nullopt,
+                        .access = access ? &*access : nullptr,
                         .version = RINGMASTER_VERSION});
     for (const std::string& address : listeners.bound()) log_info("proxy listening on {}", address);
     log_info("admin listening on {}", admin_address);

@@ -85,8 +85,8 @@ std::vector<Fd> ProxyListeners::take(uint32_t worker) { return std::move(sockets
 // --- threads --------------------------------------------------------------------------------------------------------
 
 WorkerThreads::WorkerThreads(proxy::Control& control, const config::Settings& settings, ProxyListeners& listeners,
-                             proxy::UpstreamPtr drop_in_api)
-    : control_(control), settings_(settings), proxy_settings_(settings, control.workers()) {
+                             proxy::UpstreamPtr drop_in_api, LineWriter* access)
+    : control_(control), settings_(settings), access_(access), proxy_settings_(settings, control.workers()) {
   const std::vector<int> cpus = usable_cpus();
   for (uint32_t i = 0; i < control.workers(); ++i) {
     start(i, cpus[i % cpus.size()], listeners.take(i), drop_in_api);
@@ -114,7 +114,8 @@ void WorkerThreads::start(uint32_t index, int cpu, std::vector<Fd> sockets, prox
       buffers.provided_max = count;
       if (buffers.provided_initial > count) buffers.provided_initial = count;
     }
-    proxy::Worker worker(control_, index, proxy_settings_, *ring, buffers, std::move(sockets), std::move(drop_in_api));
+    proxy::Worker worker(control_, index, proxy_settings_, *ring, buffers, std::move(sockets), std::move(drop_in_api),
+                         access_ ? &access_->queue(index) : nullptr);
     ready.set_value();
     worker.run();
   });

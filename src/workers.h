@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/line_writer.h"
 #include "config/settings.h"
 #include "proxy/control.h"
 #include "proxy/parts.h"
@@ -36,8 +37,9 @@ class ProxyListeners {
 class WorkerThreads {
  public:
   // Returns when every worker serves. Throws the StartError of the first that could not make its ring.
+  // `access`: has a queue for each worker, or is nullptr.
   WorkerThreads(proxy::Control& control, const config::Settings& settings, ProxyListeners& listeners,
-                proxy::UpstreamPtr drop_in_api);
+                proxy::UpstreamPtr drop_in_api, LineWriter* access);
   ~WorkerThreads();  // joins them: they end by Control's phase
 
  private:
@@ -45,6 +47,7 @@ class WorkerThreads {
 
   proxy::Control& control_;
   const config::Settings& settings_;
+  LineWriter* const access_;
   const proxy::ProxySettings proxy_settings_;
   std::vector<std::thread> threads_;
 };

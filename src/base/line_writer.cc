@@ -111,6 +111,7 @@ void LineWriter::run() {
   while (!ending_.load(std::memory_order_acquire)) {
     pause(busy ? busy_pause_ms : idle_pause_ms);
     if (reopening_.exchange(false, std::memory_order_acq_rel)) {
+      write_round();  // what came before belongs to the old file
       const bool opened = open();
       if (opened) log_info("access log: {} is open anew", path_);
       else log_error("access log: {} cannot be opened anew, going on with the old one: {}", path_, strerror(errno));

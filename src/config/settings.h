@@ -14,6 +14,7 @@ namespace ringmaster::config {
 using std::chrono::milliseconds;
 
 enum class Runtime : uint8_t { process, static_list, docker };
+enum class AccessFormat : uint8_t { combined, json };
 enum class RespawnName : uint8_t { same, random };
 enum class OnExit : uint8_t { stop, keep };
 enum class Reach : uint8_t { automatic, network, published };
@@ -105,6 +106,8 @@ struct Settings {
   } admin;
   struct Log {
     LogLevel level = LogLevel::info;
+    std::string access;                         // "": none
+    AccessFormat access_format = AccessFormat::combined;
     bool operator==(const Log&) const = default;
   } log;
 

@@ -65,6 +65,7 @@ constexpr Texts exits[] = {"stop", "keep"};
 constexpr Texts reaches[] = {"auto", "network", "published"};
 constexpr Texts respawn_names[] = {"same", "random"};
 constexpr Texts affinities[] = {"prefer", "strict", "fail_over"};
+constexpr Texts access_formats[] = {"combined", "json"};
 constexpr Texts log_levels[] = {"debug", "info", "warning", "error"};
 
 constexpr Texts default_listen[] = {"0.0.0.0:5000", "[::]:5000"};
@@ -93,7 +94,7 @@ constexpr Section section_rows[] = {
     {"ejection", "When a replica that fails requests is taken out of the table until it answers its heartbeat again."},
     {"retry", "When a request that a replica has failed is tried on the next one."},
     {"admin", "The admin API: the assignment's /rep, /add and /rm, the native API under /v1, and metrics."},
-    {"log", "What is written to standard error."},
+    {"log", "What is written: events to standard error, requests to the access log."},
 };
 
 // --- the table -----------------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ constexpr Setting rows[] = {
          .kind = Kind::integer,
          .default_text = "0",
          .minimum = 0,
-         .maximum = 262'144,
+         .maximum = slots_max,
          .unit = "slots",
          .text = "Slots of the table; for maglev a prime. 0: the table's own number, which is 65536 for rendezvous "
                  "and 512 for the assignment's three."}),
@@ -602,7 +603,23 @@ constexpr Setting rows[] = {
                                  .kind = Kind::choice,
                                  .default_text = "info",
                                  .choices = log_levels,
-                                 .text = "The least important lines that are written."}),
+                                 .text = "The least important events that are written."}),
+    at<&S::log, &S::Log::access>(
+        {.key = "log.access",
+         .kind = Kind::text,
+         .default_text = "",
+         .accepts = is_path_or_empty,
+         .form = "the path of a file, or \"stdout\"",
+         .placeholder = "FILE",
+         .text = "Where a line for each request is written: a file, or \"stdout\"; empty: nowhere. SIGHUP and SIGUSR1 "
+                 "open the file anew. A full disk or a slow reader costs lines, which are counted, never requests."}),
+    at<&S::log, &S::Log::access_format>(
+        {.key = "log.access_format",
+         .kind = Kind::choice,
+         .default_text = "combined",
+         .choices = access_formats,
+         .text = "combined: as nginx and Apache write it. json: an object for each line, with times, replica, tries "
+                 "and cause."}),
 };
 
 constexpr ReplicaColumn columns[] = {
@@ -631,6 +648,7 @@ static_assert(reaches[static_cast<size_t>(Reach::published)] == "published");
 static_assert(respawn_names[static_cast<size_t>(RespawnName::same)] == "same");
 static_assert(respawn_names[static_cast<size_t>(RespawnName::random)] == "random");
 static_assert(std::size(affinities) == 3);   // balance::affinity() has the same names; the tests compare
+static_assert(access_formats[static_cast<size_t>(AccessFormat::json)] == "json" && std::size(access_formats) == 2);
 static_assert(log_levels[static_cast<size_t>(LogLevel::error)] == "error" && std::size(log_levels) == 4);
 
 constexpr bool bounds_hold(const Shape& shape) {

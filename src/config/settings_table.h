@@ -41,6 +41,8 @@ constexpr std::string_view last_part(std::string_view key) { return key.substr(k
 
 // The most fields that a head may have; http::fields_max is the same number.
 inline constexpr int64_t header_count_max = 1024;
+// balance::slots_max is the same number.
+inline constexpr int64_t slots_max = 256 * 1024;
 // A head is rebuilt in one buffer of a worker; proxy/parts.h holds these against its size.
 inline constexpr int64_t request_line_bytes_max = 32 * 1024;
 inline constexpr int64_t header_bytes_max = 64 * 1024;

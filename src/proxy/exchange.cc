@@ -29,7 +29,14 @@ Exchange::Exchange(uint32_t index, uint32_t, Parts& parts, Connection& client) n
 
 // --- the request ----------------------------------------------------------------------------------------------------
 
+Exchange::~Exchange() {
+  if (!access_) return;
+  access_->attempts = attempts_;
+  parts_.access->end(*access_, client_.client_ip(), parts_.now());
+}
+
 void Exchange::begin(const http::RequestHead& head) noexcept {
+  if (parts_.access) access_ = parts_.access->begin(&head, parts_.now());
   parts_.meters.requests.add();
   parts_.retry_budget.on_request();
   method_ = head.method;
@@ -57,6 +64,7 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
 }
 
 void Exchange::refuse_head(http::Cause cause, bool head_request) noexcept {
+  if (parts_.access) access_ = parts_.access->begin(nullptr, parts_.now());
   head_request_ = head_request;
   refuse(cause);
 }
@@ -66,7 +74,7 @@ void Exchange::refuse_head(http::Cause cause, bool head_request) noexcept {
 void Exchange::refuse(http::Cause cause) noexcept {
   client_keep_alive_ = false;
   if (stage_ == Stage::requesting) return turn_away(cause);
-  parts_.count_refusal(cause, client_.client_ip());
+  note_refusal(cause);
   leave();
 }
 
@@ -91,7 +99,7 @@ void Exchange::answer_as_last_recipient() noexcept {
     writer.literal("\r\n");
   }
   writer.literal("\r\n");
-  parts_.meters.answers_by_class[options ? 2 : 4].add();
+  note_answer(options ? 200 : 405, writer.size());
   send_to_client({}, {inline_.data(), writer.size()});
 }
 
@@ -177,6 +185,7 @@ void Exchange::attempt_at(UpstreamPool& pool) noexcept {
   request_sent_ = false;
   send_failed_ = false;
   ++attempts_;
+  if (access_) access_->replica.set(pool.upstream().name);
   upstream_ = pool.take(*this, fresh_, cause_);
   if (!upstream_) return end_attempt(After::reply);
   if (expect_continue_) {
@@ -335,7 +344,7 @@ void Exchange::go_on() noexcept {
       if (after_ == After::not_found) {
         return reply(400, "", {"<Error> '", path_asked_for(), "' endpoint does not exist in server replicas"});
       }
-      parts_.count_refusal(cause_, client_.client_ip());
+      note_refusal(cause_);
       return reply(http::status_of(cause_), http::name_of(cause_),
                    {parts_.settings.drop_in ? "<Error> " : "", http::text_of(cause_), ""});
     case Stage::answering:

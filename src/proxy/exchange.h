@@ -33,6 +33,7 @@ namespace ringmaster::proxy {
 class Exchange : public Waiter {
  public:
   Exchange(uint32_t index, uint32_t generation, Parts& parts, Connection& client) noexcept;
+  ~Exchange();
 
   // --- the client's connection calls
   // The client stream's front piece, if there is one, begins with what follows the head. Takes from it what belongs to
@@ -112,6 +113,9 @@ class Exchange : public Waiter {
   };
   void reply(uint16_t status, std::string_view cause, const Message& message) noexcept;
   void finish() noexcept;
+  // accounts
+  void note_answer(uint16_t status, uint32_t head_bytes) noexcept;   // it is about to be sent
+  void note_refusal(http::Cause cause) noexcept;
   // both sides
   // The next receive for a body: large buffers once it has shown that it is long.
   static Want want_for(const Stream& from, const http::BodyTransfer& body) noexcept;
@@ -127,6 +131,7 @@ class Exchange : public Waiter {
   Parts& parts_;
   Connection& client_;
   UpstreamConnection* upstream_ = nullptr;
+  AccessRecord* access_ = nullptr;      // nullptr: no line is wanted, or there is no memory for it
   UpstreamPool* api_ = nullptr;         // drop-in mode: the admin's listener instead of a replica
   const uint32_t index_;
   Stage stage_ = Stage::requesting;

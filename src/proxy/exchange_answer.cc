@@ -165,7 +165,7 @@ void Exchange::start_answer(const http::ResponseHead& head) noexcept {
   memcpy(begin, parts_.rewrite.data(), head_size);
   stage_ = Stage::answering;
   answered_ = true;
-  parts_.meters.answers_by_class[head.status / 100].add();
+  note_answer(head.status, head_size);
   last_send_ = answer_body_.finished();
   send_to_client(std::move(lease), {begin, head_size + body_size});
   if (answer_body_.finished()) return answer_read();
@@ -248,7 +248,7 @@ void Exchange::answer_read() noexcept {
 void Exchange::cut_answer() noexcept {
   parts_.meters.answers_truncated.add();
   if (upstream_) upstream_->pool().failed(http::Cause::response_truncated);
-  parts_.count_refusal(http::Cause::response_truncated, client_.client_ip());
+  note_refusal(http::Cause::response_truncated);
   leave();
 }
 
@@ -275,13 +275,27 @@ void Exchange::reply(uint16_t status, std::string_view cause, const Message& mes
                                                   .date = parts_.date()},
                                                  out);
   if (size == 0) return leave();
-  parts_.meters.answers_by_class[status / 100].add();
+  note_answer(status, static_cast<uint32_t>(std::string_view(out.data(), size).find("\r\n\r\n")) + 4);
   answered_ = true;
   last_send_ = true;
   send_to_client(std::move(lease), out.first(size));
 }
 
+void Exchange::note_answer(uint16_t status, uint32_t head_bytes) noexcept {
+  parts_.meters.answers_by_class[status / 100].add();
+  if (!access_) return;
+  access_->status = status;
+  access_->head_bytes = head_bytes;
+  access_->sent_bytes = 0;  // of interim answers before it
+}
+
+void Exchange::note_refusal(http::Cause cause) noexcept {
+  if (access_) access_->cause = cause;
+  parts_.count_refusal(cause, client_.client_ip());
+}
+
 void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept {
+  if (access_) access_->sent_bytes += bytes.size();
   Stream& client = client_.stream();
   if (last_send_ && stage_ == Stage::answering && all_read_of_client()) client.send_last(std::move(lease), bytes);
   else client.send(std::move(lease), bytes);
@@ -321,7 +335,7 @@ void Exchange::start_tunnel(const http::ResponseHead& head) noexcept {
   answered_ = true;
   parts_.meters.tunnels.add();
   upstream_->pool().served();
-  parts_.meters.answers_by_class[1].add();
+  note_answer(101, 0);
   if (Piece* piece = upstream_->stream().front(); piece->size() == 0) upstream_->stream().drop_front();
   upstream_->expect_within(parts_.settings.tunnel_idle_ns);
   const std::span<const char> bytes(lease.space(), size);
@@ -344,6 +358,7 @@ bool Exchange::pump_one_way(Stream& from, Stream& to, bool& closed) noexcept {
   if (to.sending() || closed) return closed;
   if (Piece* piece = from.front()) {
     const std::span<const char> bytes(piece->begin, piece->size());
+    if (access_ && &from != &client_.stream()) access_->sent_bytes += bytes.size();
     to.send(from.take_front(), bytes);
     return false;
   }

@@ -85,6 +85,9 @@ class Histogram {
   X(upstream_connects, counter, "Connections opened to replicas")                              \
   X(heads_in_pieces, counter, "Heads that arrived in more than one piece")                     \
   X(receive_enobufs, counter, "Receives that found no provided buffer")                        \
+  X(access_lines, counter, "Lines handed to the access log's writer")                          \
+  X(access_lines_dropped, counter, "Lines for the access log that found its queue full")       \
+  X(access_lines_lost, counter, "Lines that could not be written to the access log")           \
   X(completions_stale, counter, "Completions for connections that had ended")                  \
   X(ring_submissions, counter, "io_uring_enter calls")                                         \
   X(ring_operations, counter, "Operations submitted")                                          \

@@ -74,6 +74,7 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_
   pipeline_depth = static_cast<uint16_t>(settings.limits.pipeline_depth);
   attempts_max = 1 + settings.retry.attempts;
   retry_percent = settings.retry.budget_percent;
+  access_format = settings.log.access_format;
   drop_in = settings.proxy.drop_in;
   via = settings.proxy.via;
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "http/forward.h"
 #include "http/head.h"
 #include "http/key.h"
+#include "proxy/access_log.h"
 #include "proxy/control.h"
 #include "proxy/retry_budget.h"
 #include "proxy/stream.h"
@@ -75,6 +77,7 @@ struct ProxySettings {
   uint32_t attempts_max;            // tries in all
   uint16_t pipeline_depth;          // arrivals of a client that may wait while one of its requests is served
   uint32_t retry_percent;
+  config::AccessFormat access_format;
   bool drop_in;
   bool date = true;                 // add a Date where there is none; off where tests compare bytes
   bool via;
@@ -117,6 +120,7 @@ struct Parts {
   uring::TimerWheel timers;
   PieceSlab pieces;
   StreamTools stream_tools;
+  std::unique_ptr<AccessLog> access;    // nullptr: off; outlives the exchanges
   Slab<Connection> clients;
   Slab<UpstreamConnection> upstreams;
   Slab<Exchange> exchanges;

@@ -18,7 +18,8 @@ uint64_t seed_for(uint32_t worker) { return monotonic_ns() * 0x9E3779B97F4A7C15U
 }  // namespace
 
 Worker::Worker(Control& control, uint32_t index, const ProxySettings& settings, uring::Ring& ring,
-               const uring::BufferSettings& buffers, std::vector<Fd> listeners, UpstreamPtr drop_in_api)
+               const uring::BufferSettings& buffers, std::vector<Fd> listeners, UpstreamPtr drop_in_api,
+               LineQueue* access)
     : control_(control),
       index_(index),
       buffers_(ring, buffers),
@@ -26,6 +27,7 @@ Worker::Worker(Control& control, uint32_t index, const ProxySettings& settings, 
       router_(parts_, control, index, std::move(drop_in_api)),
       listeners_(parts_, std::move(listeners)) {
   parts_.router = &router_;
+  if (access) parts_.access = std::make_unique<AccessLog>(*access, settings.access_format, parts_.meters);
   ring.poll_multishot(control.worker_event(index), Token{Verb::event, 0, 0}.pack());
   listeners_.start();
 }

@@ -20,9 +20,10 @@ namespace ringmaster::proxy {
 class Worker {
  public:
   // `ring` was made by the calling thread, which is the one that calls run(). `drop_in_api`: where the assignment's
-  // paths go in drop-in mode, or nullptr.
+  // paths go in drop-in mode, or nullptr. `access`: where a line for each request goes, or nullptr; it outlives this.
   Worker(Control& control, uint32_t index, const ProxySettings& settings, uring::Ring& ring,
-         const uring::BufferSettings& buffers, std::vector<Fd> listeners, UpstreamPtr drop_in_api);
+         const uring::BufferSettings& buffers, std::vector<Fd> listeners, UpstreamPtr drop_in_api,
+         LineQueue* access = nullptr);
   ~Worker();
 
   // Serves until Control's phase says to end and everything has ended; then tells Control.

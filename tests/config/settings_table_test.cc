@@ -11,6 +11,7 @@
 namespace ringmaster::config {
 namespace {
 
+static_assert(slots_max == balance::slots_max, "every number of slots that the settings allow can be built");
 static_assert(header_count_max == http::fields_max, "the head parser's scratch holds what the settings allow");
 
 const Shape& shape_of(std::string_view key) { return settings_table()[*find_setting(key)].shape; }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The log's disk is full, and the wall clock jumps."""
+"""The disk of the logs is full, and the wall clock jumps."""
 from __future__ import annotations
 
 import glob
@@ -17,8 +17,8 @@ from support.load import Load, get  # noqa: E402
 from support.ringmaster import Ringmaster, executable  # noqa: E402
 from support.wire import exchange, wait_until  # noqa: E402
 
-DRILL = Drill("log on /dev/full; clock set by an hour forwards and back (libfaketime)",
-              "0 failed requests, 0 spurious time-outs", "none measured")
+DRILL = Drill("log and access log on /dev/full; clock set by an hour forwards and back (libfaketime)",
+              "0 failed requests, a counter of dropped lines, 0 spurious time-outs", "none measured")
 
 
 def under_jumping_clock(folder: Path, requests: int, result: Result):
@@ -28,7 +28,8 @@ def under_jumping_clock(folder: Path, requests: int, result: Result):
     clock.write_text("+0")
     environment = {"LD_PRELOAD": library[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
                    "DONT_FAKE_MONOTONIC": "1"}
-    with Ringmaster(folder, environment=environment) as ringmaster:
+    access = folder / "access.log"
+    with Ringmaster(folder, {"log": {"access": str(access)}}, environment=environment) as ringmaster:
         with Load(ringmaster.proxy, 16, lambda k: get(f"/delay/5?request_id={k}")) as load:
             for offset in ("+1h", "-1h", "+0", "+1h"):
                 load.wait_answered(requests // 4)
@@ -37,7 +38,9 @@ def under_jumping_clock(folder: Path, requests: int, result: Result):
             load.wait_answered(requests // 4)
         report = load.report
         failing = [line for line in ringmaster.log if "-> failing" in line or "timed out" in line]
-    result.saw(f"jumping clock: {report.text()}")
+    lines = access.read_text().count("\n")
+    result.saw(f"jumping clock: {report.text()}, {lines} lines in the access log")
+    result.must(lines == report.answered, f"{lines} lines for {report.answered} answers")
     result.must(set(report.statuses) == {200} and not report.failures and not report.closed_idle, report.text())
     result.must(not failing, f"spurious: {failing[:3]}")
 
@@ -65,10 +68,25 @@ def under_full_log(folder: Path, requests: int, result: Result):
     result.must(code == 0, f"it ended with {code}")
 
 
+def under_full_access_log(folder: Path, requests: int, result: Result):
+    with Ringmaster(folder, {"log": {"access": "/dev/full"}}) as ringmaster:
+        with Load(ringmaster.proxy, 16, requests=requests) as load:
+            report = load.join()
+        counted = {name: 0.0 for name in ("access_lines", "access_lines_dropped", "access_lines_lost")}
+
+        def all_counted() -> bool:
+            counted.update({name: ringmaster.metric(f"ringmaster_{name}_total") for name in counted})
+            return counted["access_lines_dropped"] + counted["access_lines_lost"] >= report.answered
+        wait_until(all_counted, 10, f"every line is counted as lost: {counted}")
+    result.saw(f"full access log: {report.text()}; lines {counted}")
+    result.must(set(report.statuses) == {200} and not report.failures and not report.closed_idle, report.text())
+
+
 def run(folder: Path, scale: float) -> Result:
     result = Result()
     under_jumping_clock(folder / "clock", max(1000, int(10_000 * scale)), result)
     under_full_log(folder / "log", max(1000, int(10_000 * scale)), result)
+    under_full_access_log(folder / "access", max(1000, int(10_000 * scale)), result)
     return result
 
 

@@ -25,7 +25,7 @@ void Conversation::start(std::vector<SocketAddress> replicas) {
   listener_ = world_->listen();
   listeners.emplace_back(listener_);
   worker_ = std::make_unique<Worker>(*control_, 0, *proxy_settings_, world_->ring(), uring::BufferSettings{},
-                                     std::move(listeners), nullptr);
+                                     std::move(listeners), nullptr, access.get());
 }
 
 void Conversation::publish(std::vector<SocketAddress> replicas) {

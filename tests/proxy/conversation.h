@@ -26,6 +26,7 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   ~Conversation() override;
 
   config::Settings settings;   // change them before start()
+  std::unique_ptr<LineQueue> access;   // made before start(): the access log's lines
   bool date = false;           // the proxy adds a Date where the replica gives none
 
   // The proxy begins to serve; its replicas are at these addresses, named S1, S2, … . None named: one at server().
