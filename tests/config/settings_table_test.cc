@@ -199,6 +199,8 @@ const Sample samples[] = {
     {"admin.listen", R"("unix:/run/ringmaster.sock")", {"unix:/run/ringmaster.sock"}},
     {"admin.token_file", R"("/etc/ringmaster \"token\"")", {"/etc/ringmaster \"token\""}},
     {"log.level", R"("error")", {"error"}},
+    {"log.access", R"("stdout")", {"stdout"}},
+    {"log.access_format", R"("json")", {"json"}},
 };
 
 // What a sample needs beside itself, in its section, to be a whole configuration.
