@@ -25,8 +25,8 @@ struct AdminParts {
   proxy::Control& control;                   // the same
   async::Listener listener;                  // the admin port
   std::optional<async::Listener> drop_in;    // what the proxy port hands over in drop-in mode
-  LineWriter* access = nullptr;              // the access log's writer, where there is one; must outlive the Admin
   std::string version;
+  LineWriter* access = nullptr;              // the access log's writer, where there is one; must outlive the Admin
 };
 
 class Admin {
