@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.drill import Drill, Result, main  # noqa: E402
 from support.load import Load  # noqa: E402
-from support.ringmaster import Ringmaster  # noqa: E402
+from support.ringmaster import Ringmaster, parse_address  # noqa: E402
 
-DRILL = Drill("1,000,000 requests with unique ids in target, field and body, while replicas are killed and stopped",
+DRILL = Drill("1,000,000 requests with unique ids in target, field and body, while replicas are killed, stopped and "
+              "reset",
               "0 mismatches", "none measured")
 
 
@@ -44,20 +47,33 @@ def check(sequence: int, status: int, _head: bytes, body: bytes) -> str | None:
     return None
 
 
-def disturb(ringmaster: Ringmaster, ended: threading.Event):
+def reset_connections(port: int) -> int:
+    """Aborts the replica's ends of all its connections, as a machine that forgets them would; needs CAP_NET_ADMIN."""
+    ended = subprocess.run(["ss", "-K", "-tnH", "state", "established", "sport", "=", f":{port}"], capture_output=True,
+                           text=True)
+    return len(ended.stdout.splitlines()) if ended.returncode == 0 else 0
+
+
+def disturb(ringmaster: Ringmaster, ended: threading.Event, seen: Counter):
     number = 0
     while not ended.wait(0.4):
         number += 1
-        pid = ringmaster.replica_pids().get(f"Server{number % 4 + 1}")
+        name = f"Server{number % 4 + 1}"
+        pid = ringmaster.replica_pids().get(name)
         if pid is None:
             continue
         try:
-            if number % 3:
-                os.kill(pid, signal.SIGKILL)
-            else:
+            if number % 3 == 0:
                 os.kill(pid, signal.SIGSTOP)
                 ended.wait(0.3)
                 os.kill(pid, signal.SIGCONT)
+                seen["stopped"] += 1
+            elif number % 3 == 1:
+                os.kill(pid, signal.SIGKILL)
+                seen["killed"] += 1
+            else:
+                address = next((one["address"] for one in ringmaster.replicas() if one["name"] == name), None)
+                seen["connections reset"] += reset_connections(parse_address(address)[1]) if address else 0
         except ProcessLookupError:
             continue
 
@@ -65,10 +81,10 @@ def disturb(ringmaster: Ringmaster, ended: threading.Event):
 def run(folder: Path, scale: float) -> Result:
     result = Result()
     wanted = max(20_000, int(1_000_000 * scale))
-    ended = threading.Event()
+    ended, seen = threading.Event(), Counter()
     settings = {"replicas": {"count": 4}, "timeouts": {"response": "500ms"}}
     with Ringmaster(folder, settings) as ringmaster:
-        thread = threading.Thread(target=disturb, args=(ringmaster, ended))
+        thread = threading.Thread(target=disturb, args=(ringmaster, ended, seen))
         with Load(ringmaster.proxy, 48, make_request, requests=wanted, check=check) as load:
             thread.start()
             report = load.join(3600)
@@ -77,8 +93,9 @@ def run(folder: Path, scale: float) -> Result:
         retries = ringmaster.metric("ringmaster_retries_total")
     mismatches = report.failures.pop("mismatch", 0)
     failed = sum(report.failures.values()) + report.answered - report.statuses[200]
-    result.saw(f"{report.answered} answers, {mismatches} mismatches, {failed} failed, {retries:.0f} retried, "
-               f"slowest {report.slowest_ms:.0f} ms")
+    result.saw(f"replicas {dict(seen)}")
+    result.saw(f"{report.answered} answers in {report.seconds:.0f} s, {mismatches} mismatches, {failed} failed, "
+               f"{retries:.0f} retried, slowest {report.slowest_ms:.0f} ms")
     result.must(mismatches == 0, f"{mismatches} mismatches: {report.examples}")
     result.must(failed <= wanted * 0.001, f"{failed} of {wanted} failed: {report.text()}")
     return result

@@ -63,6 +63,7 @@ def allow_descriptors(wanted: int):
 def main(drill: Drill, run: Run):
     parser = argparse.ArgumentParser(description=f"{drill.what}. Must: {drill.must}")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is the full drill (default)")
+    parser.add_argument("--full", action="store_const", const=1.0, dest="scale", help="the same as --scale 1")
     arguments = parser.parse_args()
     print(f"machine {machine()}")
     with tempfile.TemporaryDirectory() as folder:
