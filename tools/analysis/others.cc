@@ -64,7 +64,12 @@ class Ring : public Other {
     uint32_t number;
     bool operator<(const Point& other) const { return hash < other.hash; }
   };
-  void finish() { std::stable_sort(points_.begin(), points_.end()); }
+  // Of equal hashes the replica that joined first comes first.
+  void finish() {
+    std::ranges::sort(points_, [](const Point& a, const Point& b) {
+      return a.hash != b.hash ? a.hash < b.hash : a.number < b.number;
+    });
+  }
   // The first at or after the hash, round the ring.
   const Point& after(Hash hash) const {
     const auto found = std::lower_bound(points_.begin(), points_.end(), Point{hash, 0});
