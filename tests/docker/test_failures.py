@@ -25,6 +25,10 @@ def test_docker_kill_under_load_loses_no_get_and_n_holds_again(start_docker, eng
     """A-3. The heartbeat is a minute apart: the engine's events and the workers are what tells."""
     ringmaster = start_docker({"heartbeat": {"interval": "60s"}})
     out, back = [], []
+    began = time.monotonic()
+    engine.docker("run", "-d", "--name", "measure", "--network", "net1", "ringmaster-replica")
+    own_start = time.monotonic() - began  # what this machine takes to start a container now
+    engine.docker("rm", "-f", "measure")
     with Load(ringmaster.proxy, clients=8, make_request=by_id) as load:
         load.wait_answered(300)
         for name in ("Server1", "Server2", "Server3"):
@@ -32,21 +36,20 @@ def test_docker_kill_under_load_loses_no_get_and_n_holds_again(start_docker, eng
             began = time.monotonic()
             engine.docker("kill", container)
             killed = time.monotonic()
-            line = len(ringmaster.log)
             ringmaster.wait_for_log(rf"replica {name}: ready -> failing", 5)
             out.append(max(time.monotonic() - killed, 0.0))
             wait_until(lambda: in_rotation(ringmaster, 3) and state(ringmaster, name)["epoch"] == 2, 10,
                        f"{name} is back", step=0.01)
             back.append(time.monotonic() - began)
-            assert line <= len(ringmaster.log)
             load.wait_answered(200)
             time.sleep(1.0)  # ready for a second: the next death is not a crash loop's
     load.report.assert_all_ok(1000)
     told = (f"out of the table {max(out) * 1000:.0f} ms after docker kill had returned, "
-            f"N again after {min(back):.2f} to {max(back):.2f} s: {load.report.text()}")
+            f"N again after {min(back):.2f} to {max(back):.2f} s, a container's own start {own_start:.2f} s: "
+            f"{load.report.text()}")
     print(told)
     record_property("times", told)
-    assert max(out) < 0.05 and max(back) < 4, told
+    assert max(out) < 0.05 and max(back) < 2 + 2 * own_start, told
     assert len(engine.ours(everything=False)) == 3
 
 
