@@ -88,7 +88,8 @@ void report(benchmark::State& state) {
 }
 
 BENCHMARK(publish_offline)->Name("publish/offline")->Arg(3)->Arg(100)->Arg(1000)->Unit(benchmark::kMicrosecond);
-BENCHMARK(publish_busy)->Name("publish/busy")->Arg(3)->Arg(100)->Arg(1000)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK(publish_busy)
+    ->Name("publish/busy")->Arg(3)->Arg(100)->Arg(1000)->Unit(benchmark::kMicrosecond)->UseRealTime();
 BENCHMARK(loop);
 BENCHMARK(report);
 
