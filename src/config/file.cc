@@ -189,7 +189,7 @@ class FileReader {
     }
     if (good && has_name(earlier, replica.name)) {
       draft_.refuse_value(place_of(table.get("name")->source()), "replicas.static.name",
-                          fmt::format("{} a second time", config::quoted(replica.name)), "each name once");
+                          fmt::format("{} a second time", in_quotes(replica.name)), "each name once");
       good = false;
     }
     return good ? std::optional(std::move(replica)) : std::nullopt;

@@ -31,7 +31,7 @@ void check_admin(const Settings& settings, std::vector<Breach>& out) {
   out.push_back({{"admin.token_file", "admin.listen"},
                  fmt::format("found none, with admin.listen {}; allowed: a token file, or an admin.listen that is "
                              "loopback or a unix socket",
-                             config::quoted(settings.admin.listen))});
+                             in_quotes(settings.admin.listen))});
 }
 
 void check_runtime(const Settings& settings, std::vector<Breach>& out) {
@@ -79,7 +79,7 @@ void check_bound(const Settings& settings, std::vector<Breach>& out) {
   if (routing.affinity != "prefer") {
     out.push_back({{"routing.balance_factor", "routing.affinity"},
                    fmt::format("found {}, with routing.affinity {}; allowed: 0, or the affinity \"prefer\"",
-                               amount_text(Kind::factor, routing.balance_factor), quoted(routing.affinity))});
+                               amount_text(Kind::factor, routing.balance_factor), in_quotes(routing.affinity))});
   } else if (routing.balance_factor <= 100) {
     out.push_back({{"routing.balance_factor"},
                    fmt::format("found {}; allowed: 0, or more than 1, such as 1.25",

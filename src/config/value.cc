@@ -31,7 +31,7 @@ bool count_in_bounds(const Shape& shape, size_t count) {
 
 std::string toml_list(const std::vector<std::string>& items) {
   std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + config::quoted(item);
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + in_quotes(item);
   return "[" + text + "]";
 }
 
@@ -39,7 +39,7 @@ std::string toml_list(const std::vector<StaticReplica>& replicas) {
   std::string text;
   for (const StaticReplica& replica : replicas) {
     text += fmt::format("{}{{name = {}, address = {}, weight = {}}}", text.empty() ? "" : ", ",
-                        config::quoted(replica.name), config::quoted(replica.address), replica.weight);
+                        in_quotes(replica.name), in_quotes(replica.address), replica.weight);
   }
   return "[" + text + "]";
 }
@@ -143,7 +143,7 @@ std::string toml_text(const Shape& shape, const Value& value) {
   if (const auto* items = std::get_if<std::vector<std::string>>(&value)) return toml_list(*items);
   if (const auto* replicas = std::get_if<std::vector<StaticReplica>>(&value)) return toml_list(*replicas);
   const std::string text = plain_text(shape, value);
-  return std::holds_alternative<int64_t>(value) && shape.kind != Kind::duration ? text : config::quoted(text);
+  return std::holds_alternative<int64_t>(value) && shape.kind != Kind::duration ? text : in_quotes(text);
 }
 
 std::string allowed_text(const Shape& shape) {
@@ -197,7 +197,7 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -207,10 +207,10 @@ std::string quoted(std::string_view text) {
 }
 
 std::string quoted_short(std::string_view text) {
-  if (text.size() <= message_bytes_max) return config::quoted(text);
+  if (text.size() <= message_bytes_max) return in_quotes(text);
   size_t cut = message_bytes_max;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;  // not inside a UTF-8 character
-  return config::quoted(text.substr(0, cut)) + "…";
+  return in_quotes(text.substr(0, cut)) + "…";
 }
 
 }  // namespace ringmaster::config

@@ -87,9 +87,9 @@ std::string placeholder_of(const Shape& shape);
 
 // Control characters escaped: safe to print anywhere.
 std::string printable(std::string_view text);
-// A TOML basic string with its quotes; printable. Call it by its full name where it is given a std::string: for those
-// the compiler looks into std as well, and g++ 14's headers bring std::quoted along.
-std::string quoted(std::string_view text);
+// A TOML basic string with its quotes; printable. Not called `quoted`: for a std::string the compiler looks into std as
+// well, and g++ 14's headers bring std::quoted along.
+std::string in_quotes(std::string_view text);
 // The same, cut to a length that fits into a message.
 std::string quoted_short(std::string_view text);
 

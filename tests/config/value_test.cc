@@ -109,8 +109,8 @@ TEST(Judge, RefusesControlCharactersAndEndlessText) {
 }
 
 TEST(Quoted, EscapesWhatCouldHarmATerminalOrAFile) {
-  EXPECT_EQ(quoted("a\"b\\c"), R"("a\"b\\c")");
-  EXPECT_EQ(quoted("\x1b[2J\n"), "\"\\u001B[2J\\u000A\"");
+  EXPECT_EQ(in_quotes("a\"b\\c"), R"("a\"b\\c")");
+  EXPECT_EQ(in_quotes("\x1b[2J\n"), "\"\\u001B[2J\\u000A\"");
 }
 
 TEST(Quoted, CutsLongTextBetweenCharacters) {
