@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "balance/policy.h"
+
 namespace ringmaster::admin {
 
 balance::TableSettings table_settings(const config::Settings& settings) {
-  const auto kind = balance::table_kind(settings.routing.table);
+  const auto kind = balance::table_kind_under(settings.routing.table);
   if (!kind) {
     throw StartError(ExitCode::configuration, fmt::format("routing.table: unknown table '{}'", settings.routing.table),
                      "see ringmaster --help");

@@ -88,6 +88,7 @@ void Registry::join_one(const NewReplica& wish, bool provisional, uint64_t now_n
   replica->reason = "joined";
   replica->changed_ns = now_ns;
   replica->provisional = provisional;
+  replica->warms_up = std::ranges::any_of(replicas_, [](const auto& one) { return one->in_table; });
   replica->start_at_ns = now_ns;
   replica->image = wish.image;
   replica->epoch = wish.epoch;
@@ -98,11 +99,11 @@ void Registry::join_one(const NewReplica& wish, bool provisional, uint64_t now_n
   replicas_.push_back(std::move(replica));
 }
 
-void Registry::commit(std::span<const std::string> names, uint64_t) {
+void Registry::commit(std::span<const std::string> names, uint64_t now_ns) {
   for (const auto& replica : replicas_) {
     if (!contains(names, replica->name)) continue;
     replica->provisional = false;
-    set_in_table(*replica);
+    set_in_table(*replica, now_ns);
   }
 }
 
@@ -250,7 +251,7 @@ void Registry::answered(uint64_t id, uint64_t now_ns) {
   replica->replacing_unwell = false;
   const std::string took = milliseconds_text(now_ns - replica->life->started_ns);
   change(*replica, Happening::risen, fmt::format("answered its heartbeat {} after its start", took), now_ns);
-  set_in_table(*replica);
+  set_in_table(*replica, now_ns);
 }
 
 void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
@@ -273,7 +274,7 @@ void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
     change(*replica, Happening::fallen, told, now_ns);
     replica->life->ready_ns = 0;
     replica->ejected = false;
-    set_in_table(*replica);
+    set_in_table(*replica, now_ns);
   }
 }
 
@@ -291,7 +292,7 @@ bool Registry::eject(uint64_t id, http::Cause cause, uint64_t now_ns) {
   replica->answered = 0;
   replica->reason = fmt::format("ejected: {}", http::name_of(cause));
   log_warning("replica {}: {}: {}", replica->name, replica->reason, http::text_of(cause));
-  set_in_table(*replica);
+  set_in_table(*replica, now_ns);
   return true;
 }
 
@@ -300,7 +301,7 @@ void Registry::readmit(Replica& replica, const std::string& reason, uint64_t now
   replica.ejected = false;
   replica.reason = fmt::format("ejected for {}, readmitted: {}", away, reason);
   log_info("replica {}: {}", replica.name, replica.reason);
-  set_in_table(replica);
+  set_in_table(replica, now_ns);
 }
 
 // Where nobody is left in the table, those who are only ejected are asked again.
@@ -325,7 +326,7 @@ void Registry::lose(Replica& replica, const std::string& reason, bool dead, uint
   const uint64_t ready_for_ns = replica.life->ready_ns ? now_ns - replica.life->ready_ns : 0;
   replica.ejected = false;
   change(replica, Happening::lost, reason, now_ns);
-  set_in_table(replica);
+  set_in_table(replica, now_ns);
   replica.life->dead = dead;
   replica.replacing_unwell = replica.replacing_unwell || !dead;
   retire(replica, reason, false, std::nullopt, now_ns);
@@ -472,6 +473,7 @@ std::unique_ptr<proxy::RouteTable> Registry::take_table(uint64_t now_ns) {
     while (replicas_[place]->name != name) ensure(++place < replicas_.size());
     ensure(replicas_[place]->life && replicas_[place]->life->upstream);
     table->upstreams.push_back(replicas_[place]->life->upstream);
+    table->serving_ns.push_back(replicas_[place]->serving_ns);
   }
   if (settings_.keep_homes) table->homes = homes();
   return table;
@@ -509,10 +511,15 @@ void Registry::change(Replica& replica, Happening happening, const std::string& 
   }
 }
 
-void Registry::set_in_table(Replica& replica) {
+// The first replicas of all begin together, with nobody who could serve for them meanwhile.
+void Registry::set_in_table(Replica& replica, uint64_t now_ns) {
   const bool wanted = replica.state == State::ready && !replica.provisional && !replica.ejected;
   if (wanted == replica.in_table) return;
   replica.in_table = wanted;
+  if (wanted) {
+    replica.serving_ns = replica.warms_up ? now_ns : 0;
+    replica.warms_up = true;
+  }
   builder_.set_ready(replica.name, wanted);
   table_changed_ = true;
 }

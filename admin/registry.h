@@ -119,6 +119,8 @@ struct Replica {
   uint64_t changed_ns = 0;
   bool provisional = false;
   bool in_table = false;
+  bool warms_up = false;         // the next time that it enters the table, others have served for it
+  uint64_t serving_ns = 0;       // RouteTable::serving_ns
   bool quarantined = false;
   bool ejected = false;          // ready, as far as its heartbeat tells, but failing requests
   uint64_t ejected_ns = 0;
@@ -234,7 +236,7 @@ class Registry {
   void pass_trial(Replica& replica, uint64_t now_ns);
   void join_one(const NewReplica& wish, bool provisional, uint64_t now_ns);
   void change(Replica& replica, Happening happening, const std::string& reason, uint64_t now_ns);
-  void set_in_table(Replica& replica);
+  void set_in_table(Replica& replica, uint64_t now_ns);
   void readmit(Replica& replica, const std::string& reason, uint64_t now_ns);
   void fail_open(uint64_t now_ns);
   void lose(Replica& replica, const std::string& reason, bool dead, uint64_t now_ns);

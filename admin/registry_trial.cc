@@ -55,7 +55,7 @@ void Registry::pass_trial(Replica& replica, uint64_t now_ns) {
   replica.quarantined = replica.replacing_unwell = replica.ejected = false;
   change(replica, Happening::risen, fmt::format("epoch {} took over", replica.life->epoch), now_ns);
   log_info("replica {}: ready: {}", replica.name, replica.reason);
-  set_in_table(replica);
+  set_in_table(replica, now_ns);
   table_changed_ = true;
 }
 

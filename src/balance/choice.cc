@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::array<std::string_view, 3> affinity_names{"prefer", "strict", "fail_over"};
 constexpr std::array<std::string_view, verdicts> verdict_names{
-    "owner", "over_bound", "over_capacity", "slow_start", "failed_over", "last_resort", "queued", "held", "full",
-    "nobody"};
+    "owner",       "sticky", "hot_key", "over_bound", "over_capacity", "slow_start", "failed_over",
+    "last_resort", "queued", "held",    "full",       "nobody"};
 
 }  // namespace
 

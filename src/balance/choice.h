@@ -45,6 +45,8 @@ enum class Standing : uint8_t {
 // What became of it: the first ones serve, by the replica at Choice::place; then those that wait; then refusals.
 enum class Verdict : uint8_t {
   owner,         // the first in the order
+  sticky,        // the one that the request's cookie names
+  hot_key,       // one of the first few in the order, because the key is hot
   over_bound,    // a fall-back: those before it are above their bound
   over_capacity, // a fall-back: those before it are full
   slow_start,    // a fall-back: those before it are warming up
@@ -92,6 +94,17 @@ constexpr bool within_bound(uint32_t factor_hundredths, uint64_t load, uint64_t 
 constexpr uint64_t bound_of(uint32_t factor_hundredths, uint64_t weight, uint64_t total, uint64_t weights) noexcept {
   const uint64_t below = weights * 100;
   return below == 0 ? 0 : (total * factor_hundredths * weight + below - 1) / below;
+}
+
+// Slow start: a replica takes its slots over one after the other, evenly over `span_ns` from the moment at which it
+// became ready. This is how long after that moment it takes over this slot: a function of both, so that every worker
+// says the same, and that each slot goes over once and stays. `identity`: a hash of the replica's name.
+constexpr uint64_t takes_over_after_ns(uint32_t slot, uint64_t identity, uint64_t span_ns) noexcept {
+  uint64_t z = identity + (uint64_t{slot} + 1) * 0x9E3779B97F4A7C15;   // SplitMix64's steps
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+  z = (z ^ z >> 27) * 0x94D049BB133111EB;
+  const uint64_t rank = (z ^ z >> 31) >> 40;   // 24 bits: spans up to 12 days do not overflow
+  return rank * (span_ns >> 8) >> 16;
 }
 
 // A worker's share of a limit for the whole process: they sum to the limit exactly. Where there are more workers than

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t descriptor_max = 1'048'576;
 constexpr uint32_t path_segment_max = 255;
+constexpr size_t cookie_name_bytes_max = 128;
 
 bool is_letter_or_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -105,6 +106,10 @@ bool is_docker_name(std::string_view text) {
   return !text.empty() && text.size() <= 255 && is_letter_or_digit(text.front()) &&
          std::all_of(text.begin(), text.end(),
                      [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+bool is_cookie_name_or_empty(std::string_view text) {
+  return text.empty() || (text.size() <= cookie_name_bytes_max && is_token(text));
 }
 
 bool is_path_or_empty(std::string_view) { return true; }

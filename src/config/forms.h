@@ -17,6 +17,7 @@ bool is_argument(std::string_view text);          // not empty
 bool is_assignment(std::string_view text);        // "NAME=VALUE" with a visible NAME; VALUE may be empty
 bool is_image(std::string_view text);             // an image's reference: visible ASCII, no white space; not empty
 bool is_docker_name(std::string_view text);       // of a container or network: [a-zA-Z0-9][a-zA-Z0-9_.-]*
+bool is_cookie_name_or_empty(std::string_view text);   // a token (RFC 6265 4.1.1)
 bool is_path_or_empty(std::string_view text);     // anything: judge_item() has refused control characters
 
 }  // namespace ringmaster::config

@@ -87,6 +87,44 @@ void check_bound(const Settings& settings, std::vector<Breach>& out) {
   }
 }
 
+bool has_table(std::string_view table) {
+  return table != "round_robin" && table != "least_connections" && table != "power_of_two";
+}
+
+// Without a table there is no owner that a request could insist on, wait for or leave.
+void check_policy(const Settings& settings, std::vector<Breach>& out) {
+  const auto& routing = settings.routing;
+  if (has_table(routing.table)) return;
+  const auto refuse = [&](std::string_view key, std::string_view found, std::string_view allowed) {
+    out.push_back({{key, "routing.table"},
+                   fmt::format("found {}, with routing.table {}; allowed: {}, or a table of slots", found,
+                               in_quotes(routing.table), allowed)});
+  };
+  if (routing.affinity != "prefer") refuse("routing.affinity", in_quotes(routing.affinity), "\"prefer\"");
+  if (routing.balance_factor != 0) {
+    refuse("routing.balance_factor", amount_text(Kind::factor, routing.balance_factor), "0");
+  }
+  if (routing.hot_key_replicas != 1) {
+    refuse("routing.hot_key_replicas", fmt::format("{}", routing.hot_key_replicas), "1");
+  }
+}
+
+void check_hot_keys(const Settings& settings, std::vector<Breach>& out) {
+  const auto& routing = settings.routing;
+  if (routing.hot_key_replicas == 1 || routing.affinity != "strict") return;
+  out.push_back({{"routing.hot_key_replicas", "routing.affinity"},
+                 fmt::format("found {}, with routing.affinity \"strict\"; allowed: 1, or another affinity",
+                             routing.hot_key_replicas)});
+}
+
+// Browsers refuse the one without the other.
+void check_sticky(const Settings& settings, std::vector<Breach>& out) {
+  const auto& routing = settings.routing;
+  if (routing.sticky_same_site != "none" || routing.sticky_secure) return;
+  out.push_back({{"routing.sticky_same_site", "routing.sticky_secure"},
+                 "found \"none\", with routing.sticky_secure false; allowed: lax | strict, or sticky_secure true"});
+}
+
 }  // namespace
 
 std::vector<Breach> breaches(const Settings& settings) {
@@ -94,6 +132,9 @@ std::vector<Breach> breaches(const Settings& settings) {
   check_maglev(settings, out);
   check_room(settings, out);
   check_bound(settings, out);
+  check_policy(settings, out);
+  check_hot_keys(settings, out);
+  check_sticky(settings, out);
   check_runtime(settings, out);
   check_admin(settings, out);
   return out;

@@ -33,6 +33,7 @@ struct Settings {
     uint32_t workers = 0;
     bool drop_in = false;
     bool via = false;
+    bool debug_headers = false;
     std::vector<std::string> trusted_proxies;   // CIDR blocks whose forwarding fields are kept
     uint32_t receive_buffers = 0;               // provided buffers for each worker at most; 0: as needed
     bool operator==(const Proxy&) const = default;
@@ -46,6 +47,13 @@ struct Settings {
     std::string affinity = "prefer";
     milliseconds affinity_wait{};
     uint32_t balance_factor = 0;     // in hundredths: 125 is 1.25; 0: no bound
+    milliseconds slow_start{};       // 0: none
+    uint32_t hot_key_replicas = 1;   // 1: hot keys are like others
+    uint32_t hot_key_share = 10;     // per cent of a worker's traffic
+    std::string sticky_cookie;       // "": none
+    std::string sticky_secret_file;
+    std::string sticky_same_site = "lax";
+    bool sticky_secure = false;
     bool operator==(const Routing&) const = default;
   } routing;
   struct Replicas {

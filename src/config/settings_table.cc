@@ -58,12 +58,14 @@ constexpr int64_t hour_ms = 3600 * second_ms;
 constexpr int64_t day_ms = 24 * hour_ms;
 constexpr int64_t connections_max = 1'000'000;
 
-constexpr Texts tables[] = {"rendezvous", "maglev", "ketama", "assignment", "assignment-printed", "md5"};
+constexpr Texts tables[] = {"rendezvous", "maglev",      "ketama",            "assignment",  "assignment-printed",
+                            "md5",        "round_robin", "least_connections", "power_of_two"};
 constexpr Texts probings[] = {"linear", "quadratic"};
 constexpr Texts runtimes[] = {"process", "static", "docker"};
 constexpr Texts exits[] = {"stop", "keep"};
 constexpr Texts reaches[] = {"auto", "network", "published"};
 constexpr Texts respawn_names[] = {"same", "random"};
+constexpr Texts same_sites[] = {"lax", "strict", "none"};
 constexpr Texts affinities[] = {"prefer", "strict", "fail_over"};
 constexpr Texts access_formats[] = {"combined", "json"};
 constexpr Texts log_levels[] = {"debug", "info", "warning", "error"};
@@ -129,6 +131,12 @@ constexpr Setting rows[] = {
                                    .kind = Kind::boolean,
                                    .default_text = "false",
                                    .text = "Adds a Via field to what is passed on, in both directions."}),
+    at<&S::proxy, &S::Proxy::debug_headers>(
+        {.key = "proxy.debug_headers",
+         .kind = Kind::boolean,
+         .default_text = "false",
+         .text = "Adds X-Ringmaster-Replica, -Slot, -Epoch, -Key and -Verdict to replicas' answers: who served, by "
+                 "which slot of which table, what the key was taken from, and why it was that replica."}),
     at<&S::proxy, &S::Proxy::trusted_proxies>(
         {.key = "proxy.trusted_proxies",
          .kind = Kind::list,
@@ -156,7 +164,8 @@ constexpr Setting rows[] = {
          .choices = tables,
          .text = "How slots get their owners. rendezvous: xxHash, the most even, and a departing replica moves no "
                  "key of another. maglev and ketama: as published. assignment, assignment-printed and md5: the "
-                 "assignment's own."}),
+                 "assignment's own. round_robin, least_connections and power_of_two have no keys: each worker spreads "
+                 "its requests by turns, to whom has the fewest under way, or to the better of two at random."}),
     at<&S::routing, &S::Routing::slots>(
         {.key = "routing.slots",
          .kind = Kind::integer,
@@ -217,6 +226,59 @@ constexpr Setting rows[] = {
                  "hold more than this times its fair share of the requests under way; the next in the slot's order "
                  "gets it. 1.25 is a good value; 0: no bound. Each worker holds it for its own requests, so that all "
                  "together may exceed it by at most one request for each further worker."}),
+    at<&S::routing, &S::Routing::slow_start>(
+        {.key = "routing.slow_start",
+         .kind = Kind::duration,
+         .default_text = "0",
+         .minimum = 0,
+         .maximum = day_ms,
+         .text = "A replica that comes, or comes back, beside others takes its slots over one after the other in this "
+                 "time; until then their fall-backs serve them. 0: at once. Strict affinity does without."}),
+    at<&S::routing, &S::Routing::hot_key_replicas>(
+        {.key = "routing.hot_key_replicas",
+         .kind = Kind::integer,
+         .default_text = "1",
+         .minimum = 1,
+         .maximum = 9,
+         .unit = "replicas",
+         .text = "A key that is hot is served by so many replicas, the first of its slot's order; all other keys stay "
+                 "where they are. 1: by one, like every key."}),
+    at<&S::routing, &S::Routing::hot_key_share>(
+        {.key = "routing.hot_key_share",
+         .kind = Kind::percentage,
+         .default_text = "10",
+         .minimum = 1,
+         .maximum = 100,
+         .text = "A key is hot above this share of a worker's latest requests."}),
+    at<&S::routing, &S::Routing::sticky_cookie>(
+        {.key = "routing.sticky_cookie",
+         .kind = Kind::text,
+         .default_text = "",
+         .accepts = is_cookie_name_or_empty,
+         .form = "the name of a cookie",
+         .placeholder = "NAME",
+         .text = "Answers set this cookie; it names the replica, which then serves the client's other requests, too, "
+                 "whatever their keys. None is set where this is empty."}),
+    at<&S::routing, &S::Routing::sticky_secret_file>(
+        {.key = "routing.sticky_secret_file",
+         .kind = Kind::text,
+         .default_text = "",
+         .accepts = is_path_or_empty,
+         .form = "the path of a file",
+         .placeholder = "FILE",
+         .text = "A file of at least 16 bytes, the secret that sticky cookies are signed with. Without one it is drawn "
+                 "at each start, and cookies from before are not believed."}),
+    at<&S::routing, &S::Routing::sticky_same_site>(
+        {.key = "routing.sticky_same_site",
+         .kind = Kind::choice,
+         .default_text = "lax",
+         .choices = same_sites,
+         .text = "The SameSite attribute of the sticky cookie."}),
+    at<&S::routing, &S::Routing::sticky_secure>(
+        {.key = "routing.sticky_secure",
+         .kind = Kind::boolean,
+         .default_text = "false",
+         .text = "Gives the sticky cookie the Secure attribute: browsers then send it over TLS only."}),
 
     at<&S::replicas, &S::Replicas::runtime>(
         {.key = "replicas.runtime",

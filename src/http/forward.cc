@@ -139,7 +139,7 @@ Framing answer_framing(const ResponseHead& head, const AnswerContext& context) n
 }
 
 uint32_t answer_bytes_max(const ResponseHead& head, const AnswerContext& context) noexcept {
-  return rebuilt_bytes_max(head) + static_cast<uint32_t>(context.date.size());
+  return rebuilt_bytes_max(head) + static_cast<uint32_t>(context.date.size() + context.own_fields.size());
 }
 
 uint32_t write_answer(const ResponseHead& head, const AnswerContext& context, std::span<char> out) noexcept {
@@ -172,6 +172,7 @@ uint32_t write_answer(const ResponseHead& head, const AnswerContext& context, st
     writer.literal("\r\n");
   }
   if (context.via) write_via(writer, head.minor);
+  writer.text(context.own_fields);
   writer.literal("\r\n");
   return writer.size();
 }

@@ -41,6 +41,7 @@ struct AnswerContext {
   bool head_request = false;
   // Written where the replica sent no Date (RFC 9110 6.6.1 wants it of a recipient with a clock); "" leaves it out.
   std::string_view date = {};
+  std::string_view own_fields = {};  // whole lines of ours, each with its line end
 };
 
 // How the body leaves towards that client: none, length, chunked, or until_close (then keep_alive must be false).

@@ -47,17 +47,6 @@ std::string_view find_query(std::string_view query, std::string_view name) noexc
   return value;
 }
 
-std::string_view find_cookie(std::span<const Field> fields, std::string_view name) noexcept {
-  std::string_view value;
-  for (const Field& field : fields) {
-    if (field.id != FieldId::cookie) continue;
-    bool found = false;
-    find_part(field.value, ';', [&](std::string_view pair) { return found = value_of(trim(pair), name, value); });
-    if (found) break;
-  }
-  return value;
-}
-
 std::string_view find_segment(std::string_view path, uint32_t number) noexcept {
   if (!path.starts_with('/')) return {};
   std::string_view found;
@@ -122,6 +111,17 @@ std::string KeySource::text() const {
     return text;
   }
   return {};
+}
+
+std::string_view find_cookie(std::span<const Field> fields, std::string_view name) noexcept {
+  std::string_view value;
+  for (const Field& field : fields) {
+    if (field.id != FieldId::cookie) continue;
+    bool found = false;
+    find_part(field.value, ';', [&](std::string_view pair) { return found = value_of(trim(pair), name, value); });
+    if (found) break;
+  }
+  return value;
 }
 
 RequestKey find_key(const RequestHead& head, std::string_view client_ip, std::span<const KeySource> sources) noexcept {

@@ -37,6 +37,9 @@ struct RequestKey {
   static constexpr uint16_t no_source = 0xFFFF;  // none was present: the caller draws a number too
 };
 
+// The value of the first cookie of that name; empty where there is none.
+std::string_view find_cookie(std::span<const Field> fields, std::string_view name) noexcept;
+
 RequestKey find_key(const RequestHead& head, std::string_view client_ip, std::span<const KeySource> sources) noexcept;
 
 }  // namespace ringmaster::http

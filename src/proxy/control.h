@@ -49,6 +49,9 @@ struct RouteTable {
   uint64_t epoch = 0;                    // set by publish()
   balance::Table table;
   std::vector<UpstreamPtr> upstreams;    // upstreams[i] serves table.members()[i]
+  // serving_ns[i]: when upstreams[i] began to serve beside others, by the monotonic clock; 0, or past the end: it need
+  // not be warmed up. For routing.slow_start.
+  std::vector<uint64_t> serving_ns;
   // With strict affinity: the table as it is when every member is ready. Its owners serve their slots or nobody does.
   // Its members are in joining order too, and those of `table` are among them.
   std::shared_ptr<const balance::Table> homes;

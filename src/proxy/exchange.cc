@@ -55,9 +55,9 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   if (head.max_forwards == 0) return answer_as_last_recipient();
   api_ = parts_.router->drop_in_api(head);
   if (!api_) {
-    const auto slot = parts_.router->slot_for(head, client_.client_ip());
-    if (!slot) return turn_away(http::Cause::no_replica);
-    slot_ = *slot;
+    const auto route = parts_.router->route(head, client_.client_ip());
+    if (!route) return turn_away(http::Cause::no_replica);
+    route_ = *route;
   }
   if (const http::Cause cause = prepare_request(head); cause != http::Cause::none) return refuse(cause);
   attempt();
@@ -159,6 +159,8 @@ http::Cause Exchange::prepare_request(const http::RequestHead& head) noexcept {
 void Exchange::attempt() noexcept {
   if (api_) return attempt_at(*api_);
   const Placement placement = parts_.router->place(ask());
+  verdict_ = placement.verdict;
+  epoch_ = parts_.router->epoch();
   if (placement.verdict != balance::Verdict::owner) {
     parts_.meters.placements[static_cast<size_t>(placement.verdict)].add();
   }

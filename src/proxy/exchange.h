@@ -85,7 +85,7 @@ class Exchange : public Waiter {
   http::Cause prepare_request(const http::RequestHead& head) noexcept;
   void attempt() noexcept;
   void attempt_at(UpstreamPool& pool) noexcept;
-  Ask ask() const noexcept { return {.slot = slot_, .tried = tried_, .fresh = fresh_}; }
+  Ask ask() const noexcept { return {.route = route_, .tried = tried_, .fresh = fresh_}; }
   void send_request() noexcept;
   void pump_request() noexcept;
   void refuse(http::Cause cause) noexcept;
@@ -102,6 +102,7 @@ class Exchange : public Waiter {
   http::HeadStatus parse_answer_head(http::ResponseHead& head, http::Cause& cause) noexcept;   // cause: of refused
   bool on_interim(const http::ResponseHead& head) noexcept;
   void start_answer(const http::ResponseHead& head) noexcept;
+  std::string_view own_fields() noexcept;
   void translate_not_found(const http::ResponseHead& head) noexcept;
   std::string_view path_asked_for() noexcept;
   void pump_answer() noexcept;
@@ -158,7 +159,9 @@ class Exchange : public Waiter {
   bool request_sent_ = false;   // this attempt: the first part has left
   bool send_failed_ = false;    // this attempt: the replica takes no more; its answer may still be on the way
   bool fresh_ = false;          // the next attempt opens a new connection
-  uint32_t slot_ = 0;
+  balance::Verdict verdict_ = balance::Verdict::nobody;   // of this attempt
+  uint64_t epoch_ = 0;          // of the table that it was made by
+  Route route_;
   Tried tried_;
   uint64_t sent_ns_ = 0;
 

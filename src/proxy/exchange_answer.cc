@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "http/forward.h"
+#include "http/writer.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/upstream_pool.h"
@@ -137,7 +138,8 @@ void Exchange::start_answer(const http::ResponseHead& head) noexcept {
                               .keep_alive = client_may_stay(),
                               .via = parts_.settings.via,
                               .head_request = head_request_,
-                              .date = parts_.date()};
+                              .date = parts_.date(),
+                              .own_fields = own_fields()};
   answer_framing_ = http::answer_framing(head, context);
   if (answer_framing_ == http::Framing::until_close) context.keep_alive = false;
   answer_keep_alive_ = context.keep_alive;
@@ -171,6 +173,30 @@ void Exchange::start_answer(const http::ResponseHead& head) noexcept {
   if (answer_body_.finished()) return answer_read();
   upstream_->expect_within(parts_.settings.response_idle_ns);
   from.want(want_for(from, answer_body_));
+}
+
+// What the proxy adds to an answer by itself: the sticky cookie, where the client has none that names a replica of the
+// table, and the debug fields.
+std::string_view Exchange::own_fields() noexcept {
+  const ProxySettings& settings = parts_.settings;
+  if (api_ || (!settings.debug_headers && !settings.sticky.on())) return {};
+  const UpstreamPool& pool = upstream_->pool();
+  http::Writer writer(parts_.own_fields.data());
+  if (settings.sticky.on() && !parts_.router->knows(route_.sticky)) writer.text(pool.sticky_field());
+  if (settings.debug_headers) {
+    writer.literal("X-Ringmaster-Replica: ");
+    writer.text(pool.upstream().name);
+    writer.literal("\r\nX-Ringmaster-Slot: ");
+    writer.number(route_.slot);
+    writer.literal("\r\nX-Ringmaster-Epoch: ");
+    writer.number(epoch_);
+    writer.literal("\r\nX-Ringmaster-Key: ");
+    writer.text(route_.key_source < settings.key_texts.size() ? settings.key_texts[route_.key_source] : "none");
+    writer.literal("\r\nX-Ringmaster-Verdict: ");
+    writer.text(balance::name_of(verdict_));
+    writer.literal("\r\n");
+  }
+  return {parts_.own_fields.data(), writer.size()};
 }
 
 // Drop-in mode: the assignment wants 400 and a message of its own where a replica does not know the path.

@@ -76,6 +76,8 @@ class Histogram {
   X(connections_retired, counter, "Idle client connections closed to make room for new ones")  \
   X(client_connections, gauge, "Client connections open")                                      \
   X(exchanges, gauge, "Requests under way")                                                    \
+  X(hot_key_requests, counter, "Requests whose key was hot")                                   \
+  X(hot_keys, gauge, "Keys that are hot, 64 at most")                                          \
   X(exchanges_waiting, gauge, "Requests that wait for room at a replica, or for its return")   \
   X(client_aborts, counter, "Exchanges that the client broke off")                             \
   X(answers_truncated, counter, "Answers cut short because the replica broke off")             \

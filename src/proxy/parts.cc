@@ -24,6 +24,8 @@ static_assert(config::request_line_bytes_max + config::header_bytes_max + 16 * 1
 
 uint64_t ns(config::milliseconds duration) { return static_cast<uint64_t>(duration.count()) * 1'000'000; }
 
+constexpr size_t key_text_bytes_max = 100;   // of a key's source, as the debug headers show it
+
 // As many clients as there are descriptors for: two each, client and replica, when all are busy.
 uint32_t clients_within_descriptor_limit() {
   constexpr rlim_t reserved = 64;  // rings, listeners, the admin thread, replicas' pidfds, files
@@ -38,7 +40,7 @@ uint32_t share(uint32_t limit, uint32_t workers) { return limit == 0 ? 0 : std::
 
 }  // namespace
 
-ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_) {
+ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_) : sticky(settings) {
   head_limits = {.request_line_bytes = settings.limits.request_line_bytes,
                  .header_bytes = settings.limits.header_bytes,
                  .header_count = static_cast<uint16_t>(settings.limits.header_count)};
@@ -47,6 +49,7 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_
     ensure(source);  // the settings have been checked
     key.push_back(std::move(*source));
   }
+  for (const http::KeySource& source : key) key_texts.push_back(source.text().substr(0, key_text_bytes_max));
   for (const std::string& text : settings.proxy.trusted_proxies) trusted_proxies.emplace_back(text);
   const auto& timeouts = settings.timeouts;
   connect_ns = ns(timeouts.connect);
@@ -71,6 +74,11 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_
   affinity = balance::affinity(settings.routing.affinity).value_or(balance::Affinity::prefer);
   affinity_wait_ns = ns(settings.routing.affinity_wait);
   balance_factor = settings.routing.balance_factor;
+  policy = balance::policy(settings.routing.table).value_or(balance::Policy::table);
+  slow_start_ns = ns(settings.routing.slow_start);
+  hot_key_replicas = settings.routing.hot_key_replicas;
+  hot_key_share = settings.routing.hot_key_share;
+  debug_headers = settings.proxy.debug_headers;
   pipeline_depth = static_cast<uint16_t>(settings.limits.pipeline_depth);
   attempts_max = 1 + settings.retry.attempts;
   retry_percent = settings.retry.budget_percent;

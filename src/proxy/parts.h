@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "balance/choice.h"
+#include "balance/policy.h"
 #include "base/slab.h"
 #include "config/settings.h"
 #include "http/forward.h"
@@ -17,6 +18,7 @@
 #include "proxy/access_log.h"
 #include "proxy/control.h"
 #include "proxy/retry_budget.h"
+#include "proxy/sticky.h"
 #include "proxy/stream.h"
 #include "uring/buffer_pool.h"
 #include "uring/ring.h"
@@ -74,6 +76,12 @@ struct ProxySettings {
   uint64_t queue_timeout_ns, affinity_wait_ns;
   balance::Affinity affinity = balance::Affinity::prefer;
   uint32_t balance_factor;          // in hundredths; 0: no bound
+  balance::Policy policy = balance::Policy::table;
+  uint64_t slow_start_ns;           // 0: none
+  uint32_t hot_key_replicas, hot_key_share;
+  StickyCookies sticky;
+  bool debug_headers;
+  std::vector<std::string> key_texts;   // of `key`, for the debug headers
   uint32_t attempts_max;            // tries in all
   uint16_t pipeline_depth;          // arrivals of a client that may wait while one of its requests is served
   uint32_t retry_percent;
@@ -130,6 +138,8 @@ struct Parts {
   uint32_t in_flight = 0;               // exchanges under way on the replicas of the table in force
   Router* router = nullptr;
   http::FieldScratch fields;            // of the head being read
+  // Name, value and attributes of the cookie, a name of 63 bytes and a key's source; see forms.cc and parts.cc.
+  std::array<char, 1024> own_fields;
   std::array<char, 128 * 1024> rewrite; // a head being rebuilt
   bool draining = false;
 

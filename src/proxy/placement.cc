@@ -1,5 +1,6 @@
 // The router's second half: which replica of a slot's order takes a request, and who may stop waiting.
 
+#include <algorithm>
 #include <array>
 
 #include "proxy/exchange.h"
@@ -13,8 +14,8 @@ using balance::Verdict;
 Placement Router::place(const Ask& ask) noexcept {
   if (!lookup_ || seats_.empty()) return {};
   // The table may have changed since the slot was found; its number of slots may have too.
-  const uint32_t slot = ask.slot % lookup_->slots();
-  if (plain_) [[likely]] {
+  const uint32_t slot = ask.route.slot % lookup_->slots();
+  if (plain_ && ask.route.sticky == 0 && !ask.route.hot) [[likely]] {
     const uint16_t owner = lookup_->owner(slot);
     if (owner == balance::no_member) return {};
     UpstreamPool* const pool = seats_[owner];
@@ -22,18 +23,24 @@ Placement Router::place(const Ask& ask) noexcept {
       return {Verdict::owner, pool};
     }
   }
-  return place_in_order(ask, slot);
+  return parts_.settings.policy == balance::Policy::table ? place_in_order(ask, slot) : place_by_policy(ask, slot);
 }
 
+// The order: the replica that the cookie names, where one does; then the owner and its fall-backs, of which the best of
+// the first few goes in front where the key is hot.
 Placement Router::place_in_order(const Ask& ask, uint32_t slot) noexcept {
-  std::array<uint16_t, balance::fallbacks_max + 1> order;
-  order[0] = lookup_->owner(slot);
-  if (order[0] == balance::no_member) return {};
-  const size_t count = 1 + lookup_->fallbacks(slot, std::span(order).subspan(1));
+  std::array<uint16_t, balance::fallbacks_max + 2> order;
+  const uint16_t owner = lookup_->owner(slot), named = member_of(ask.route.sticky);
+  if (owner == balance::no_member) return {};
+  size_t count = 0;
+  if (named != balance::no_member) order[count++] = named;
+  order[count] = owner;
+  count += 1 + lookup_->fallbacks(slot, std::span(order).subspan(count + 1));
+  if (ask.route.hot && named == balance::no_member) spread_heat(ask, slot, std::span(order).first(count));
   Standing first = Standing::open;
   const balance::Affinity affinity = parts_.settings.affinity;
-  const balance::Choice choice = balance::choose(affinity, count, [&](size_t place) {
-    const Standing standing = this->standing(seats_[order[place]], ask);
+  balance::Choice choice = balance::choose(affinity, count, [&](size_t place) {
+    const Standing standing = this->standing(seats_[order[place]], ask, slot);
     if (place == 0) first = standing;
     return standing;
   });
@@ -43,6 +50,8 @@ Placement Router::place_in_order(const Ask& ask, uint32_t slot) noexcept {
   if (unsatisfied && !must_wait && seats_.size() > count) {
     if (const Placement found = place_beyond(ask, slot, first); found.pool) return found;
   }
+  if (choice.verdict == Verdict::owner && named != balance::no_member) choice.verdict = Verdict::sticky;
+  if (choice.verdict == Verdict::owner && order[0] != owner) choice.verdict = Verdict::hot_key;
   const bool names_one = balance::serves(choice.verdict) || balance::waits(choice.verdict);
   return {choice.verdict, names_one ? seats_[order[choice.place]] : nullptr};
 }
@@ -55,17 +64,79 @@ Placement Router::place_beyond(const Ask& ask, uint32_t slot, Standing owner) no
   const size_t begin = static_cast<size_t>((slot * uint64_t{0x9E3779B97F4A7C15} >> 32) * members >> 32);
   for (size_t i = 0; i < members; ++i) {
     UpstreamPool* const pool = seats_[begin + i < members ? begin + i : begin + i - members];
-    if (standing(pool, ask) == Standing::open) return {balance::passed_over(owner), pool};
+    if (standing(pool, ask, slot) == Standing::open) return {balance::passed_over(owner), pool};
   }
   return {};
 }
 
-Standing Router::standing(UpstreamPool* pool, const Ask& ask) noexcept {
+void Router::spread_heat(const Ask& ask, uint32_t slot, std::span<uint16_t> order) noexcept {
+  const size_t few = std::min<size_t>(parts_.settings.hot_key_replicas, order.size());
+  size_t best = few;
+  for (size_t place = 0; place < few; ++place) {
+    UpstreamPool* const pool = seats_[order[place]];
+    if (standing(pool, ask, slot) != Standing::open) continue;
+    if (best == few || better(*pool, *seats_[order[best]])) best = place;
+  }
+  if (best < few) std::rotate(order.begin(), order.begin() + best, order.begin() + best + 1);
+}
+
+// The one with fewer exchanges for its weight; of equals, the one whose turn comes first.
+bool Router::better(UpstreamPool& one, UpstreamPool& other) noexcept {
+  const int64_t one_waits = one.turn().from(present_), other_waits = other.turn().from(present_);
+  if (parts_.settings.policy == balance::Policy::round_robin) return one_waits < other_waits;
+  if (balance::less_loaded(one.in_flight(), one.weight(), other.in_flight(), other.weight())) return true;
+  if (balance::less_loaded(other.in_flight(), other.weight(), one.in_flight(), one.weight())) return false;
+  return one_waits < other_waits;
+}
+
+Placement Router::place_by_policy(const Ask& ask, uint32_t slot) noexcept {
+  if (const uint16_t named = member_of(ask.route.sticky); named != balance::no_member) {
+    if (standing(seats_[named], ask, slot) == Standing::open) return {Verdict::sticky, seats_[named]};
+  }
+  UpstreamPool* best = nullptr;
+  if (parts_.settings.policy == balance::Policy::power_of_two) best = best_of_two(ask, slot);
+  if (!best) best = best_of_all(ask, slot);
+  if (best) return {Verdict::owner, best};
+  // Nobody is open: a few of them, from a random one on, are looked at for the least bad.
+  const size_t count = std::min(seats_.size(), balance::fallbacks_max + 1);
+  const size_t begin = slot % seats_.size();
+  const auto at = [&](size_t place) { return seats_[(begin + place) % seats_.size()]; };
+  const balance::Choice choice = balance::choose(balance::Affinity::prefer, count,
+                                                 [&](size_t place) { return standing(at(place), ask, slot); });
+  const bool names_one = balance::serves(choice.verdict) || choice.verdict == Verdict::queued;
+  return {choice.verdict, names_one ? at(choice.place) : nullptr};
+}
+
+// The owners of two random slots: a slot's owner is drawn by weight.
+UpstreamPool* Router::best_of_two(const Ask& ask, uint32_t slot) noexcept {
+  constexpr int draws_max = 8;   // enough to meet a second one, unless nearly all weight is with the first
+  UpstreamPool* first = nullptr;
+  for (int i = 0; i < draws_max; ++i) {
+    const uint16_t member = lookup_->owner(i == 0 ? slot : parts_.random.below(lookup_->slots()));
+    if (member == balance::no_member) return nullptr;
+    UpstreamPool* const pool = seats_[member];
+    if (pool == first || standing(pool, ask, slot) != Standing::open) continue;
+    if (first) return better(*pool, *first) ? pool : first;
+    first = pool;
+  }
+  return first;
+}
+
+UpstreamPool* Router::best_of_all(const Ask& ask, uint32_t slot) noexcept {
+  UpstreamPool* best = nullptr;
+  for (UpstreamPool* pool : seats_) {
+    if (standing(pool, ask, slot) == Standing::open && (!best || better(*pool, *best))) best = pool;
+  }
+  return best;
+}
+
+Standing Router::standing(UpstreamPool* pool, const Ask& ask, uint32_t slot) noexcept {
   if (!pool) return Standing::absent;
   if (ask.tried.has(pool->upstream().id)) return Standing::tried;
   if (!pool->usable(parts_.now())) return parts_.settings.fail_open ? Standing::down : Standing::absent;
   if (!pool->has_room(ask.fresh)) return pool->queue_has_room() ? Standing::full : Standing::crowded;
   if (!within_bound(*pool)) return Standing::over;
+  if (parts_.now() < warming_until_ns_ && pool->warming(slot)) return Standing::warming;
   return Standing::open;
 }
 

@@ -1,5 +1,6 @@
 #include "proxy/router.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <new>
@@ -12,7 +13,9 @@ Router::Router(Parts& parts, Control& control, uint32_t worker, UpstreamPtr drop
     : parts_(parts),
       control_(control),
       worker_(worker),
-      held_(parts, parts.settings.affinity_wait_ns, http::Cause::owner_gone) {
+      held_(parts, parts.settings.affinity_wait_ns, http::Cause::owner_gone),
+      takes_turns_(parts.settings.policy != balance::Policy::table || parts.settings.hot_key_replicas > 1) {
+  if (parts.settings.hot_key_replicas > 1) hot_ = std::make_unique<balance::HotKeys>(parts.settings.hot_key_share);
   if (drop_in_api) api_ = std::make_unique<UpstreamPool>(parts, control, worker, std::move(drop_in_api));
 }
 
@@ -26,11 +29,14 @@ void Router::use(const RouteTable* table) noexcept {
   if (!table) return;
   lookup_ = table->homes ? table->homes.get() : &table->table;
   if (table->epoch != epoch_ && adopt(*table)) epoch_ = table->epoch;
+  plain_ = parts_.settings.policy == balance::Policy::table && parts_.settings.balance_factor == 0 &&
+           parts_.now() >= warming_until_ns_;
 }
 
 bool Router::adopt(const RouteTable& table) noexcept {
   try {
     seats_.assign(lookup_->members().size(), nullptr);
+    if (parts_.settings.sticky.on()) list_codes();
   } catch (const std::bad_alloc&) {
     lookup_ = nullptr;  // it cannot be read: nobody is served in this loop
     return false;
@@ -38,11 +44,16 @@ bool Router::adopt(const RouteTable& table) noexcept {
   bool whole = true;
   // A home whose member is not ready has a seat without a pool. Both lists of members are in joining order.
   size_t seat = 0;
+  warming_until_ns_ = 0;
   for (size_t i = 0; i < table.upstreams.size(); ++i, ++seat) {
     while (lookup_->members()[seat] != table.upstreams[i]->name) ensure(++seat < seats_.size());
     UpstreamPool* pool = seats_[seat] = pool_for(table.upstreams[i]);
-    if (pool) pool->readmit(table.epoch, table.table.weights()[i]);  // the admin thread has looked since
+    const uint64_t serving_ns = i < table.serving_ns.size() ? table.serving_ns[i] : 0;
+    if (pool) pool->readmit(table.epoch, table.table.weights()[i], serving_ns);  // the admin thread has looked since
     else whole = false;
+    if (serving_ns != 0 && parts_.settings.slow_start_ns != 0) {
+      warming_until_ns_ = std::max(warming_until_ns_, serving_ns + parts_.settings.slow_start_ns);
+    }
   }
   for (auto& [id, pool] : pools_) {
     if (pool->last_table() == table.epoch) continue;
@@ -50,8 +61,22 @@ bool Router::adopt(const RouteTable& table) noexcept {
     some_retired_ = true;
   }
   held_wake_ns_ = 0;
-  plain_ = parts_.settings.balance_factor == 0;
   return whole;
+}
+
+void Router::list_codes() {
+  codes_.clear();
+  const auto members = lookup_->members();
+  for (size_t i = 0; i < members.size(); ++i) {
+    codes_.emplace_back(parts_.settings.sticky.code_of(members[i]), static_cast<uint16_t>(i));
+  }
+  std::ranges::sort(codes_);
+}
+
+uint16_t Router::member_of(uint64_t sticky) const noexcept {
+  if (sticky == 0) return balance::no_member;
+  const auto found = std::ranges::lower_bound(codes_, sticky, {}, &std::pair<uint64_t, uint16_t>::first);
+  return found != codes_.end() && found->first == sticky ? found->second : balance::no_member;
 }
 
 UpstreamPool* Router::pool_for(const UpstreamPtr& upstream) noexcept {
@@ -89,13 +114,33 @@ void Router::cut_all() noexcept {
 
 // --- requests -------------------------------------------------------------------------------------------------------
 
-std::optional<uint32_t> Router::slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept {
+std::optional<Route> Router::route(const http::RequestHead& head, std::string_view client_ip) noexcept {
   if (!lookup_ || seats_.empty()) return std::nullopt;
-  const http::RequestKey key = http::find_key(head, client_ip, parts_.settings.key);
-  if (!key.random && key.source != http::RequestKey::no_source) return slot_of(key.bytes);
+  const ProxySettings& settings = parts_.settings;
+  Route route;
+  if (settings.sticky.on()) route.sticky = settings.sticky.code_in(head);
+  if (settings.policy != balance::Policy::table) {
+    route.slot = parts_.random.below(lookup_->slots());
+    return route;
+  }
+  const http::RequestKey key = http::find_key(head, client_ip, settings.key);
+  route.key_source = key.source;
+  if (!key.random && key.source != http::RequestKey::no_source) {
+    route.slot = slot_of(key.bytes);
+    if (hot_) note_heat(key.bytes, route);
+    return route;
+  }
   std::array<char, 8> digits;
   const auto end = std::to_chars(digits.begin(), digits.end(), 100'000 + parts_.random.below(900'000)).ptr;
-  return slot_of({digits.data(), static_cast<size_t>(end - digits.data())});
+  route.slot = slot_of({digits.data(), static_cast<size_t>(end - digits.data())});
+  return route;
+}
+
+void Router::note_heat(std::string_view key, Route& route) noexcept {
+  route.hot = hot_->note(balance::key_hash(key));
+  if (!route.hot) return;
+  parts_.meters.hot_key_requests.add();
+  parts_.meters.hot_keys.set(hot_->hot());
 }
 
 uint32_t Router::slot_of(std::string_view key) noexcept {

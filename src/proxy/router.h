@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "balance/choice.h"
+#include "balance/hot_keys.h"
 #include "http/head.h"
 #include "http/refusal.h"
 #include "proxy/control.h"
@@ -46,9 +47,17 @@ class Tried {
   uint32_t count_ = 0;
 };
 
+// Where a request belongs, by what is in its head.
+struct Route {
+  uint64_t sticky = 0;       // code of the replica that its cookie names; 0: none (proxy/sticky.h)
+  uint32_t slot = 0;
+  uint16_t key_source = http::RequestKey::no_source;
+  bool hot = false;          // its key is
+};
+
 // What an exchange wants placed.
 struct Ask {
-  uint32_t slot = 0;
+  const Route& route;
   const Tried& tried;
   bool fresh = false;   // on a new connection
 };
@@ -71,8 +80,9 @@ class Router {
   void retire_all() noexcept;
   void cut_all() noexcept;
 
-  // The slot of the request's key, or of a random six-digit number where it has none. nullopt: no table yet.
-  std::optional<uint32_t> slot_for(const http::RequestHead& head, std::string_view client_ip) noexcept;
+  // The slot of the request's key, or of a random six-digit number where it has none; without a table of slots, any.
+  // Counts the key. nullopt: nobody to route to yet.
+  std::optional<Route> route(const http::RequestHead& head, std::string_view client_ip) noexcept;
   // Decides, and changes nothing.
   Placement place(const Ask& ask) noexcept;
   // For a placement that waits(): the exchange's on_room() or place_again() is called in a later loop, or its
@@ -86,6 +96,13 @@ class Router {
   // By when the next loop should come for those who wait; UINT64_MAX where nobody does.
   uint64_t wake_ns() const noexcept { return held_.empty() ? UINT64_MAX : held_wake_ns_; }
   void sight_changed() noexcept { weights_in_sight_ = 0; }   // a pool has been ejected
+  // An exchange has been given to the replica: whose turn is next depends on it.
+  void note_taken(UpstreamPool& pool) noexcept {
+    if (takes_turns_) pool.turn().take(present_, pool.weight());
+  }
+  uint64_t epoch() const noexcept { return epoch_; }
+  // Whether a sticky cookie's code is that of a replica of the table.
+  bool knows(uint64_t sticky) const noexcept { return member_of(sticky) != balance::no_member; }
   // In drop-in mode: the admin's listener for the assignment's paths, where this request is one of them.
   UpstreamPool* drop_in_api(const http::RequestHead& head) noexcept;
 
@@ -93,10 +110,19 @@ class Router {
   // false: there was no memory for all of it. What there is serves, and the next loop tries again.
   bool adopt(const RouteTable& table) noexcept;
   UpstreamPool* pool_for(const UpstreamPtr& upstream) noexcept;
+  void list_codes();
+  uint16_t member_of(uint64_t sticky) const noexcept;
   uint32_t slot_of(std::string_view key) noexcept;
+  void note_heat(std::string_view key, Route& route) noexcept;
   Placement place_in_order(const Ask& ask, uint32_t slot) noexcept;
   Placement place_beyond(const Ask& ask, uint32_t slot, balance::Standing owner) noexcept;
-  balance::Standing standing(UpstreamPool* pool, const Ask& ask) noexcept;
+  Placement place_by_policy(const Ask& ask, uint32_t slot) noexcept;
+  UpstreamPool* best_of_two(const Ask& ask, uint32_t slot) noexcept;
+  UpstreamPool* best_of_all(const Ask& ask, uint32_t slot) noexcept;
+  bool better(UpstreamPool& one, UpstreamPool& other) noexcept;
+  // Brings the best of the first few to the front.
+  void spread_heat(const Ask& ask, uint32_t slot, std::span<uint16_t> order) noexcept;
+  balance::Standing standing(UpstreamPool* pool, const Ask& ask, uint32_t slot) noexcept;
   bool within_bound(const UpstreamPool& pool) noexcept;
   uint64_t weights_in_sight() noexcept;
   void serve_those_who_wait() noexcept;
@@ -115,6 +141,11 @@ class Router {
   WaitingRoom held_;
   uint64_t held_wake_ns_ = 0;
   uint64_t weights_in_sight_ = 0;              // 0: to be summed
+  uint64_t warming_until_ns_ = 0;              // slow start: from then on nobody is
+  uint64_t present_ = 0;                       // of the turns
+  std::unique_ptr<balance::HotKeys> hot_;      // nullptr: hot keys are like others
+  std::vector<std::pair<uint64_t, uint16_t>> codes_;   // sticky cookies: code and member, ascending
+  const bool takes_turns_;
   bool plain_ = true;                          // a healthy owner with room serves, whatever else there is
   bool some_retired_ = false;
 };

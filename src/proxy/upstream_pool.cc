@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "balance/hot_keys.h"
 #include "proxy/exchange.h"
 
 namespace ringmaster::proxy {
@@ -128,14 +129,16 @@ uint32_t share_for(const Parts& parts, uint32_t limit, uint32_t worker, const Up
 
 }  // namespace
 
-UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept
+UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream)
     : parts_(parts),
       control_(control),
       worker_(worker),
       upstream_(std::move(upstream)),
       connections_max_(share_for(parts, parts.settings.connections_per_replica, worker, *upstream_)),
       queue_max_(share_for(parts, parts.settings.queue_length, worker, *upstream_)),
-      waiting_(parts, parts.settings.queue_timeout_ns, http::Cause::queue_timeout) {}
+      waiting_(parts, parts.settings.queue_timeout_ns, http::Cause::queue_timeout),
+      identity_(balance::key_hash(upstream_->name)),
+      sticky_field_(parts.settings.sticky.on() ? parts.settings.sticky.field_for(upstream_->name) : "") {}
 
 UpstreamPool::~UpstreamPool() { ensure(open_ == 0); }
 
@@ -148,7 +151,10 @@ UpstreamConnection* UpstreamPool::take(Exchange& exchange, bool fresh, http::Cau
   meters().requests.add();
   meters().in_flight.add();
   ++in_flight_;
-  if (entered_) ++parts_.in_flight;
+  if (entered_) {
+    ++parts_.in_flight;
+    parts_.router->note_taken(*this);
+  }
   return connection;
 }
 
@@ -202,14 +208,22 @@ void UpstreamPool::failed(http::Cause cause) noexcept {
   control_.report(worker_, {upstream_->id, cause, ejected});
 }
 
-void UpstreamPool::readmit(uint64_t epoch, uint32_t weight) noexcept {
+void UpstreamPool::readmit(uint64_t epoch, uint32_t weight, uint64_t serving_ns) noexcept {
   ejected_until_ns_ = 0;
   failures_in_row_ = 0;
   last_table_ = epoch;
   retired_ = false;
   weight_ = weight;
+  serving_ns_ = serving_ns;
   if (!entered_) parts_.in_flight += in_flight_;
   entered_ = true;
+}
+
+bool UpstreamPool::warming(uint32_t slot) const noexcept {
+  const uint64_t span_ns = parts_.settings.slow_start_ns, now = parts_.now();
+  if (serving_ns_ == 0 || now >= serving_ns_ + span_ns) return false;
+  const uint64_t elapsed_ns = now > serving_ns_ ? now - serving_ns_ : 0;
+  return elapsed_ns < balance::takes_over_after_ns(slot, identity_, span_ns);
 }
 
 void UpstreamPool::retire() noexcept {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "balance/policy.h"
 #include "base/intrusive_list.h"
 #include "proxy/control.h"
 #include "proxy/parts.h"
@@ -69,7 +70,7 @@ struct CrowdedTag;
 
 class UpstreamPool : public Link<CrowdedTag> {
  public:
-  UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream) noexcept;
+  UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream);
   ~UpstreamPool();
 
   // A connection for the exchange: an idle one (ready to send on at once), or a new one that calls
@@ -84,13 +85,18 @@ class UpstreamPool : public Link<CrowdedTag> {
   WaitingRoom& waiting() noexcept { return waiting_; }
   uint32_t in_flight() const noexcept { return in_flight_; }   // exchanges of this worker on it
   uint32_t weight() const noexcept { return weight_; }         // in the table in force
+  // Slow start: it has not taken this slot over yet.
+  bool warming(uint32_t slot) const noexcept;
+  balance::Turn& turn() noexcept { return turn_; }
+  const std::string& sticky_field() const noexcept { return sticky_field_; }
 
   bool usable(uint64_t now_ns) const noexcept { return now_ns >= ejected_until_ns_; }
   // What became of an exchange with it. `overloaded` is our own failure, and says nothing about the replica.
   void failed(http::Cause cause) noexcept;
   void served() noexcept { failures_in_row_ = 0; }
   // It is in the table of that epoch, which may have been without it for a while.
-  void readmit(uint64_t epoch, uint32_t weight) noexcept;
+  // `serving_ns`: as in RouteTable.
+  void readmit(uint64_t epoch, uint32_t weight, uint64_t serving_ns) noexcept;
   uint64_t last_table() const noexcept { return last_table_; }   // the epoch of the last one that named it
   uint64_t usable_from_ns() const noexcept { return ejected_until_ns_; }
   // The replica has left the table: idle connections end now, busy ones when their exchange does.
@@ -119,6 +125,10 @@ class UpstreamPool : public Link<CrowdedTag> {
   uint32_t open_ = 0;
   uint32_t in_flight_ = 0;
   uint32_t weight_ = 1;
+  balance::Turn turn_;
+  uint64_t serving_ns_ = 0;
+  const uint64_t identity_;          // a hash of its name
+  const std::string sticky_field_;   // empty where there are no sticky cookies
   uint64_t ejected_until_ns_ = 0;
   uint64_t last_table_ = 0;
   uint64_t report_after_ns_ = 0;

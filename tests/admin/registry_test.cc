@@ -503,6 +503,25 @@ TEST(AssignmentTable, RefusesWeightsThatItHasNoRoomFor) {
   EXPECT_TRUE(registry.reweigh(fits));
 }
 
+TEST_F(RegistryTest, WhoComesBesideOthersWarmsUpAndTheFirstDoNot) {
+  const auto serving = [&] { return registry_.take_table(now_)->serving_ns; };
+  ASSERT_TRUE(join({"S1", "S2"}));
+  const auto ids = start_due();
+  registry_.answered(ids[0], now_);
+  now_ += second;
+  registry_.answered(ids[1], now_);
+  EXPECT_THAT(serving(), ElementsAre(0, 0)) << "they began together";
+  registry_.lost(ids[1], "killed", now_);
+  EXPECT_THAT(serving(), ElementsAre(0));
+  now_ += 60 * second;
+  registry_.answered(start_due()[0], now_);
+  EXPECT_THAT(serving(), ElementsAre(0, now_)) << "S1 has served for it";
+  const uint64_t before = now_;
+  now_ += second;
+  make_ready({"S3"});
+  EXPECT_THAT(serving(), ElementsAre(0, before, now_));
+}
+
 // --- homes ----------------------------------------------------------------------------------------------------------
 
 class Homes : public RegistryTest {

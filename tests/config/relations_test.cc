@@ -77,6 +77,31 @@ TEST(Relation, ABoundNeedsSomebodyElseWhoMayServe) {
   EXPECT_EQ(complaints("[routing]\nbalance_factor = 1.01\n"), "");
 }
 
+TEST(Relation, PoliciesWithoutATableHaveNoOwnersToInsistOn) {
+  const auto with = [](std::string_view table, std::string_view line) {
+    return complaints("[routing]\ntable = \"" + std::string(table) + "\"\n" + std::string(line) + "\n");
+  };
+  for (const char* table : {"round_robin", "least_connections", "power_of_two"}) {
+    EXPECT_EQ(with(table, ""), "");
+    EXPECT_NE(with(table, "affinity = \"strict\""), "");
+    EXPECT_NE(with(table, "balance_factor = 1.25"), "");
+  }
+  EXPECT_EQ(with("power_of_two", "hot_key_replicas = 2"),
+            "a.toml:3:20: routing.hot_key_replicas: found 2, with routing.table \"power_of_two\"; allowed: 1, or a "
+            "table of slots");
+  EXPECT_EQ(with("maglev", "hot_key_replicas = 2\naffinity = \"strict\""),
+            "a.toml:3:20: routing.hot_key_replicas: found 2, with routing.affinity \"strict\"; allowed: 1, or another "
+            "affinity");
+}
+
+TEST(Relation, BrowsersTakeSameSiteNoneWithSecureOnly) {
+  EXPECT_EQ(complaints("[routing]\nsticky_same_site = \"none\"\n"),
+            "a.toml:2:20: routing.sticky_same_site: found \"none\", with routing.sticky_secure false; allowed: lax | "
+            "strict, or sticky_secure true");
+  EXPECT_EQ(complaints("[routing]\nsticky_same_site = \"none\"\nsticky_secure = true\n"), "");
+  EXPECT_NE(complaints("[routing]\nsticky_cookie = \"a b\"\n"), "");
+}
+
 TEST(Relation, IsShownWhereAFlagBrokeIt) {
   EXPECT_EQ(complaints("[routing]\ntable = \"maglev\"\n", {{"routing.slots", "4"}}),
             "--routing.slots: found 4, with routing.table \"maglev\"; allowed: a prime such as 65537, or 0");

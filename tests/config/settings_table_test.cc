@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "balance/choice.h"
+#include "balance/policy.h"
 #include "balance/table.h"
 #include "http/head.h"
 #include "proxy/control.h"
@@ -87,6 +88,10 @@ TEST(SettingsTable, HasTheDefaultsBeyondThePromisedOnes) {
   EXPECT_EQ(settings.routing.affinity, "prefer");
   EXPECT_EQ(settings.routing.affinity_wait, milliseconds(3000));
   EXPECT_EQ(settings.routing.balance_factor, 0u);
+  EXPECT_EQ(settings.routing.slow_start, milliseconds(0));
+  EXPECT_EQ(settings.routing.hot_key_replicas, 1u);
+  EXPECT_EQ(settings.routing.sticky_cookie, "");
+  EXPECT_FALSE(settings.proxy.debug_headers);
   EXPECT_EQ(settings.limits.queue_length, 128u);
   EXPECT_EQ(settings.limits.queue_timeout, milliseconds(1000));
   EXPECT_EQ(settings.log.level, LogLevel::info);
@@ -101,7 +106,8 @@ TEST(SettingsTable, WritesEveryDefaultAsTheTableDoes) {
 
 TEST(SettingsTable, OffersTheTablesOfTheBalanceRoom) {
   for (const std::string_view name : shape_of("routing.table").choices) {
-    ASSERT_TRUE(balance::table_kind(name)) << name;
+    ASSERT_TRUE(balance::policy(name) && balance::table_kind_under(name)) << name;
+    if (balance::policy(name) != balance::Policy::table) continue;
     EXPECT_EQ(balance::name_of(*balance::table_kind(name)), name);
   }
   for (const auto kind :
@@ -136,6 +142,7 @@ const Sample samples[] = {
     {"proxy.workers", "4", {"4"}},
     {"proxy.drop_in", "true", {"true"}},
     {"proxy.via", "true", {"true"}},
+    {"proxy.debug_headers", "true", {"true"}},
     {"proxy.trusted_proxies", R"(["10.0.0.0/8", "::1"])", {"10.0.0.0/8", "::1"}},
     {"proxy.receive_buffers", "512", {"512"}},
     {"routing.table", R"("assignment-printed")", {"assignment-printed"}},
@@ -146,6 +153,13 @@ const Sample samples[] = {
     {"routing.affinity", R"("strict")", {"strict"}},
     {"routing.affinity_wait", R"("4s")", {"4s"}},
     {"routing.balance_factor", "1.25", {"1.25"}},
+    {"routing.slow_start", R"("10s")", {"10s"}},
+    {"routing.hot_key_replicas", "3", {"3"}},
+    {"routing.hot_key_share", "5", {"5"}},
+    {"routing.sticky_cookie", R"("SRV")", {"SRV"}},
+    {"routing.sticky_secret_file", R"("/etc/ringmaster/secret")", {"/etc/ringmaster/secret"}},
+    {"routing.sticky_same_site", R"("strict")", {"strict"}},
+    {"routing.sticky_secure", "true", {"true"}},
     {"replicas.runtime", R"("static")", {"static"}},
     {"replicas.count", "7", {"7"}},
     {"replicas.command", R"(["./r", "--quiet", "a b"])", {"./r", "--quiet", "a b"}},

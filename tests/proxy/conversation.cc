@@ -62,6 +62,8 @@ Conversation::~Conversation() {
   worker_.reset();
 }
 
+uint64_t Conversation::now_ns() { return world_->ring().now_ns(); }
+
 void Conversation::turn() {
   world_->turn_peers();
   const uint64_t latest_ns = world_->ring().now_ns() + 2'000'000;

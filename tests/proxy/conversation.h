@@ -62,6 +62,7 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   const Upstream& replica(size_t index) { return *upstreams_.at(index); }
   Control& control() { return *control_; }
   void turn();
+  uint64_t now_ns();                    // by the ring's clock
   uint32_t worker_buffers_leased();
 
  private:

@@ -22,6 +22,7 @@ void Placed::publish_members(const std::vector<Wish>& wishes, const std::vector<
       life = std::make_shared<Upstream>(++lives_made_, wish.name, server(), 1);
     }
     table->upstreams.push_back(life);
+    table->serving_ns.push_back(serving_ns_[wish.name]);
   }
   table->table = builder.build();
   control().publish(std::move(table));
@@ -41,10 +42,10 @@ std::string Placed::key_of(const std::vector<std::string>& order) {
   }
 }
 
-Peer& Placed::ask(const std::string& key, bool settled) {
+Peer& Placed::ask(const std::string& key, bool settled, const std::string& fields) {
   const uint64_t begun = meters().requests.value();
   Peer& peer = client();
-  peer.write("GET /?request_id=" + key + "& HTTP/1.1\r\nHost: h\r\n\r\n");
+  peer.write("GET /?request_id=" + key + "& HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n");
   if (settled) run_until([&] { return meters().requests.value() > begun; }, "the request's arrival");
   return peer;
 }

@@ -27,13 +27,15 @@ class Placed : public Conversation {
   // A key whose slot has these owner and fall-backs, as far as they are named, in the table with everybody ready.
   std::string key_of(const std::vector<std::string>& order);
   // A new client asks with that key; with `settled` it has been placed, or waits.
-  Peer& ask(const std::string& key, bool settled = true);
+  Peer& ask(const std::string& key, bool settled = true, const std::string& fields = "");
   // The connection on which the replica got the request with that key and has not answered yet.
   Peer& taken_by(const std::string& key);
   void answer(const std::string& key);   // "ok", and the connection is kept
   void fail(const std::string& key);     // a reset instead
 
   bool is_taken(const std::string& key);
+
+  std::map<std::string, uint64_t> serving_ns_;   // for the next tables
 
  private:
   Peer* find_taken(const std::string& key);
