@@ -85,17 +85,26 @@ std::expected<Explanation, std::string> explain(const Question& question, const 
   return found;
 }
 
+namespace {
+
+// What stands before the mark, which goes with it; all, where it does not come.
+std::string_view take_until(std::string_view& rest, char mark) {
+  const size_t at = rest.find(mark);
+  const std::string_view taken = rest.substr(0, at);
+  rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 1);
+  return taken;
+}
+
+}  // namespace
+
 std::expected<Question, std::string> read_question(std::string_view query) {
   Question question;
   bool asked = false;
   while (!query.empty()) {
-    const size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
+    std::string_view pair = take_until(query, '&');
     if (pair.empty()) continue;
-    const size_t equals = std::min(pair.find('='), pair.size());
-    const std::string_view name = pair.substr(0, equals);
-    const auto value = percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
+    const std::string_view name = take_until(pair, '=');
+    const auto value = percent_decoded(pair);
     if (!value) return Sentence(fmt::format("'{}' has a % that two hexadecimal digits do not follow", name));
     if (name == "key") question.key = *value;
     else if (name == "url") question.url = *value;
