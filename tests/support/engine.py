@@ -95,6 +95,7 @@ class Engine:
         try:
             if self.process and self.process.poll() is None:
                 self.remove_all()
+                self.docker("network", "prune", "-f")  # their bridges would outlive the engine
         finally:
             self.stop()
             if self.rule_added:
