@@ -179,8 +179,14 @@ std::string help_settings() {
   for (const Section& section : sections()) {
     out += fmt::format("\n[{}]\n{}", section.name, wrapped(section.text, "  ", width));
     each_of(section, [&](const Shape& shape) {
-      out += fmt::format("  --{} {}\n", shape.key, placeholder_of(shape));
-      const std::string more = sentence(bounds(shape));
+      // More choices than a line holds are said in the text.
+      std::string flag = fmt::format("  --{} {}\n", shape.key, placeholder_of(shape));
+      std::string more = sentence(bounds(shape));
+      if (flag.size() > width) {
+        flag = fmt::format("  --{} NAME\n", shape.key);
+        more = allowed_sentence(shape);
+      }
+      out += flag;
       out +=
           wrapped(fmt::format("{}{}{} Default: {}.", shape.text, more.empty() ? "" : " ", more, default_plain(shape)),
                   "      ", width);

@@ -95,7 +95,7 @@ TEST(File, HasValuesOfTheRightType) {
             "\"8KiB\"");
   EXPECT_EQ(complaints("[routing]\ntable = 2026-01-01\n"),
             "a.toml:2:9: routing.table: found a date or time; allowed: rendezvous | maglev | ketama | assignment | "
-            "assignment-printed | md5");
+            "assignment-printed | md5 | round_robin | least_connections | power_of_two");
   EXPECT_EQ(
       complaints("[admin]\nlisten = [\"127.0.0.1:1\"]\n"),
       "a.toml:2:10: admin.listen: found a list; allowed: an address such as \"127.0.0.1:5001\", \"[::1]:5001\" or "
