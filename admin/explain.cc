@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "admin/text.h"
+#include "balance/policy.h"
 #include "http/head.h"
 #include "http/key.h"
 
@@ -54,9 +55,18 @@ void look_up(Explanation& found, const balance::Table& table) {
 
 }  // namespace
 
+bool routes_by_key(const config::Settings& settings) {
+  return balance::policy(settings.routing.table).value_or(balance::Policy::table) == balance::Policy::table;
+}
+
 std::expected<Explanation, std::string> explain(const Question& question, const config::Settings& settings,
                                                 const balance::Table& table) {
   Explanation found;
+  if (!routes_by_key(settings)) {
+    found.source = settings.routing.table;
+    found.random = true;
+    return found;
+  }
   if (question.key) {
     found.source = "given";
     found.key = *question.key;

@@ -26,14 +26,19 @@ struct Question {
 };
 
 struct Explanation {
-  std::string source;                  // "query:request_id"; "given"; "random": each such request draws a number
+  // "query:request_id"; "given"; "random": each such request draws a number; "round_robin" and the other policies:
+  // no key decides.
+  std::string source;
   std::string key;                     // raw bytes; empty for random, and nothing of what follows is filled in
-  bool random = false;
+  bool random = false;                 // by chance, or by a policy: the next such request may go elsewhere
   uint64_t hash = 0;                   // see Table::hash_of()
   uint32_t slot = 0;
   std::optional<std::string> owner;    // none: the table has no replica
   std::vector<std::string> fallbacks;  // in order
 };
+
+// false: routing.table is a policy (balance/policy.h), and no key has a home.
+bool routes_by_key(const config::Settings& settings);
 
 // The error is a whole sentence for who asked: a request that the proxy would refuse, and how.
 std::expected<Explanation, std::string> explain(const Question& question, const config::Settings& settings,

@@ -12,8 +12,10 @@
 //
 // Across workers. Each of k workers knows its own exchanges and holds the bound for them: load_i <= ceil(a_i), where
 // a_i = factor x m_i x w / W is not rounded. The sum of k ceilings is below the sum of the a_i and k, hence at most
-// ceil(sum of a_i) + k - 1 = ceil(factor x m x w / W) + k - 1. So for the whole process the bound holds with an error
-// of at most workers - 1 exchanges for each replica, and with none where all traffic meets one worker.
+// ceil(sum of a_i) + k - 1 = ceil(factor x m x w / W) + k - 1. So while no exchange ends, the bound holds for the whole
+// process with an error of at most workers - 1 exchanges for each replica, and with none where all traffic meets one
+// worker. When exchanges end, the totals sink under those that have begun: a replica may then hold more than the bound
+// of that moment, with one worker as with many, until some of its own end. It is given no further one meanwhile.
 #pragma once
 
 #include <cstddef>

@@ -224,8 +224,9 @@ constexpr Setting rows[] = {
          .maximum = 10'000,
          .text = "The bound of consistent hashing with bounded loads: no replica is given a request by which it would "
                  "hold more than this times its fair share of the requests under way; the next in the slot's order "
-                 "gets it. 1.25 is a good value; 0: no bound. Each worker holds it for its own requests, so that all "
-                 "together may exceed it by at most one request for each further worker."}),
+                 "gets it. 1.25 is a good value; 0: no bound. It is held when a request is placed, by each worker for "
+                 "its own requests: all together may then be above it by one request for each further worker. Requests "
+                 "that end lower the share of those under way, and none of them is moved."}),
     at<&S::routing, &S::Routing::slow_start>(
         {.key = "routing.slow_start",
          .kind = Kind::duration,

@@ -72,6 +72,17 @@ TEST_F(ExplainTest, SaysThatARequestWithoutAKeyIsSpread) {
   EXPECT_EQ(shown["epoch"], 7);
 }
 
+TEST_F(ExplainTest, SaysThatAPolicyAsksForNoKey) {
+  settings_.routing.table = "least_connections";
+  for (const Question& question : {Question{.key = "42"}, Question{.url = "/home?request_id=42"}}) {
+    const auto found = ask(question);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->source, "least_connections");
+    EXPECT_TRUE(found->random);
+    EXPECT_FALSE(found->owner);
+  }
+}
+
 TEST_F(ExplainTest, RefusesWhatTheProxyRefuses) {
   Question question;
   question.headers = {"Host: a", "Host: b"};
