@@ -77,7 +77,8 @@ Task<Answer> Api::post_plan(const Request& request) {
   const proxy::RouteTable* route = supervisor_.control().published();
   if (!route) co_return no_table();
   if (!routes_by_key(settings_)) {
-    co_return fail(409, "<Error> With routing.table " + settings_.routing.table + " no key has a home: nothing would move");
+    const std::string table = settings_.routing.table;
+    co_return fail(409, "<Error> With routing.table " + table + " no key has a home: nothing would move");
   }
   const auto order = read_plan_order(request.body);
   if (!order) co_return fail(400, order.error());

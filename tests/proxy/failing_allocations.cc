@@ -20,11 +20,15 @@ bool fails() noexcept {
   return true;
 }
 
-void* take(size_t size, size_t alignment) {
-  if (fails()) throw std::bad_alloc();
+void* take_or_null(size_t size, size_t alignment) noexcept {
+  if (fails()) return nullptr;
   const size_t rounded = (size + alignment - 1) / alignment * alignment;
-  void* memory = alignment <= alignof(std::max_align_t) ? std::malloc(size) : std::aligned_alloc(alignment, rounded);
-  if (!memory && size > 0) throw std::bad_alloc();
+  return alignment <= alignof(std::max_align_t) ? std::malloc(size) : std::aligned_alloc(alignment, rounded);
+}
+
+void* take(size_t size, size_t alignment) {
+  void* memory = take_or_null(size > 0 ? size : 1, alignment);
+  if (!memory) throw std::bad_alloc();
   return memory;
 }
 
@@ -42,10 +46,17 @@ Suspension::~Suspension() { --suspensions; }
 
 }  // namespace ringmaster::failing_allocations
 
-// The other forms of new, those without exceptions too, call these two (C++23, [new.delete]).
+// The other forms of new call these (C++23, [new.delete]); those without exceptions do not in the address sanitizer,
+// which brings its own.
 void* operator new(size_t size) { return ringmaster::failing_allocations::take(size, 1); }
 void* operator new(size_t size, std::align_val_t alignment) {
   return ringmaster::failing_allocations::take(size, static_cast<size_t>(alignment));
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return ringmaster::failing_allocations::take_or_null(size, 1);
+}
+void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return ringmaster::failing_allocations::take_or_null(size, static_cast<size_t>(alignment));
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }

@@ -250,7 +250,12 @@ TEST_P(LawOfResponses, U14RefusesOrCutsAMalformedBody) {
       Peer& up = ask(c);
       write(up, arrival);
       expect_end_of(up);
-      run_for(1ms);
+      run_until(
+          [&] {
+            return c.ended() || c.was_reset() ||
+                   read_answer(unread(c), "GET", false).reading == Reading::message;
+          },
+          "the refusal or the cut");
       ReadResult read = read_answer(unread(c), "GET", false);
       EXPECT_NE(read.reading, Reading::malformed);
       const bool at_once = arrival.size() == 1 && GetParam() != &uring::make_unkind_world;
