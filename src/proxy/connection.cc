@@ -82,29 +82,13 @@ void Connection::read_request() noexcept {
 http::HeadStatus Connection::parse_head(http::HeadParser& parser, http::RequestHead& head,
                                         http::Cause& cause) noexcept {
   const http::HeadLimits& limits = parts_.settings.head_limits;
-  Piece* piece = stream_.front();
-  const auto no_memory = [&] {
-    cause = http::Cause::overloaded;
-    return http::HeadStatus::refused;
+  const bool begins = !assembly_;
+  const auto parse = [&](http::HeadParser& reader, std::string_view bytes) {
+    return reader.parse_request(bytes, limits, parts_.fields, head);
   };
-  if (!assembly_) {
-    const auto status = parser.parse_request({piece->begin, piece->size()}, limits, parts_.fields, head);
-    if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
-    if (status == http::HeadStatus::refused) cause = parser.cause();
-    if (status != http::HeadStatus::incomplete) return status;
-    parts_.meters.heads_in_pieces.add();
-    assembly_ = HeadAssembly::make(parser, http::head_bytes_max(limits) + 1);
-    if (!assembly_ || !assembly_->append(piece->begin, piece->end)) return no_memory();
-    stream_.drop_front();
-    expect_within(parts_.settings.request_header_ns);
-    return status;
-  }
-  const auto before = static_cast<uint32_t>(assembly_->bytes().size());
-  if (!assembly_->append(piece->begin, piece->end)) return no_memory();
-  const auto status = assembly_->parser.parse_request(assembly_->bytes(), limits, parts_.fields, head);
-  if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
-  else if (status == http::HeadStatus::incomplete) stream_.drop_front();
-  else cause = assembly_->parser.cause();
+  const uint32_t bytes_max = http::head_bytes_max(limits) + 1;
+  const auto status = read_head(stream_, parser, assembly_, bytes_max, parts_.meters, head, cause, parse);
+  if (begins && status == http::HeadStatus::incomplete) expect_within(parts_.settings.request_header_ns);
   return status;
 }
 

@@ -69,32 +69,11 @@ void Exchange::read_answer_head() noexcept {
 
 http::HeadStatus Exchange::parse_answer_head(http::ResponseHead& head, http::Cause& cause) noexcept {
   const http::HeadLimits& limits = parts_.settings.head_limits;
-  Stream& from = upstream_->stream();
-  Piece* piece = from.front();
-  const auto no_memory = [&] {
-    cause = http::Cause::overloaded;
-    return http::HeadStatus::refused;
+  const auto parse = [&](http::HeadParser& reader, std::string_view bytes) {
+    return reader.parse_response(bytes, method_, limits, parts_.fields, head);
   };
-  if (!answer_assembly_) {
-    const auto status =
-        answer_parser_.parse_response({piece->begin, piece->size()}, method_, limits, parts_.fields, head);
-    if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
-    if (status == http::HeadStatus::refused) cause = answer_parser_.cause();
-    if (status != http::HeadStatus::incomplete) return status;
-    parts_.meters.heads_in_pieces.add();
-    answer_assembly_ = HeadAssembly::make(answer_parser_, http::head_bytes_max(limits) + 1);
-    if (!answer_assembly_ || !answer_assembly_->append(piece->begin, piece->end)) return no_memory();
-    from.drop_front();
-    return status;
-  }
-  const auto before = static_cast<uint32_t>(answer_assembly_->bytes().size());
-  if (!answer_assembly_->append(piece->begin, piece->end)) return no_memory();
-  const auto status =
-      answer_assembly_->parser.parse_response(answer_assembly_->bytes(), method_, limits, parts_.fields, head);
-  if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
-  else if (status == http::HeadStatus::incomplete) from.drop_front();
-  else cause = answer_assembly_->parser.cause();
-  return status;
+  const uint32_t bytes_max = http::head_bytes_max(limits) + 1;
+  return read_head(upstream_->stream(), answer_parser_, answer_assembly_, bytes_max, parts_.meters, head, cause, parse);
 }
 
 // 1xx. true: go on to the head that follows.

@@ -12,6 +12,9 @@
 #include <string_view>
 
 #include "http/head.h"
+#include "http/refusal.h"
+#include "proxy/meters.h"
+#include "proxy/stream.h"
 
 namespace ringmaster::proxy {
 
@@ -56,5 +59,39 @@ class HeadAssembly {
   uint32_t capacity_ = 0;
   uint32_t bytes_max_;
 };
+
+// Reads on in the stream's first arrival, for a head of either side: where it lies, as long as the head is in one
+// piece, and behind what `assembly` holds from then on. complete: the arrival begins with what follows the head.
+// incomplete: the arrival was used up. refused: `cause` says why, `overloaded` where there was no memory.
+//   `parser`              new, or as this left it while there is no assembly
+//   `parse(parser, bytes)` reads into `head`
+template <class Head, class Parse>
+http::HeadStatus read_head(Stream& from, http::HeadParser& parser, std::unique_ptr<HeadAssembly>& assembly,
+                           uint32_t bytes_max, WorkerMeters& meters, const Head& head, http::Cause& cause,
+                           Parse parse) noexcept {
+  Piece* const piece = from.front();
+  const auto no_memory = [&] {
+    cause = http::Cause::overloaded;
+    return http::HeadStatus::refused;
+  };
+  if (!assembly) {
+    const http::HeadStatus status = parse(parser, std::string_view(piece->begin, piece->size()));
+    if (status == http::HeadStatus::complete) piece->begin += head.head_bytes;
+    if (status == http::HeadStatus::refused) cause = parser.cause();
+    if (status != http::HeadStatus::incomplete) return status;
+    meters.heads_in_pieces.add();
+    assembly = HeadAssembly::make(parser, bytes_max);
+    if (!assembly || !assembly->append(piece->begin, piece->end)) return no_memory();
+    from.drop_front();
+    return status;
+  }
+  const auto before = static_cast<uint32_t>(assembly->bytes().size());
+  if (!assembly->append(piece->begin, piece->end)) return no_memory();
+  const http::HeadStatus status = parse(assembly->parser, assembly->bytes());
+  if (status == http::HeadStatus::complete) piece->begin += head.head_bytes - before;
+  else if (status == http::HeadStatus::incomplete) from.drop_front();
+  else cause = assembly->parser.cause();
+  return status;
+}
 
 }  // namespace ringmaster::proxy

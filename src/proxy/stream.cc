@@ -210,11 +210,15 @@ Sent Stream::on_send(const uring::Completion& completion) noexcept {
 
 // --- ending ---------------------------------------------------------------------------------------------------------
 
-void Stream::terminate() noexcept {
-  if (terminating_) return;
+void Stream::begin_ending() noexcept {
   terminating_ = true;
   want_ = Want::nothing;
   drop_all();
+}
+
+void Stream::terminate() noexcept {
+  if (terminating_) return;
+  begin_ending();
   if (joined()) return;
   // shutdown(2) completes a multishot receive and a blocked send alike; a cancel by descriptor can miss the latter.
   if (!last_) tools_.ring.shut_down(socket_, false);
@@ -223,18 +227,14 @@ void Stream::terminate() noexcept {
 
 void Stream::retire() noexcept {
   ensure(!sending_);
-  terminating_ = true;
-  want_ = Want::nothing;
-  drop_all();
+  begin_ending();
   stop_receiving();
 }
 
 void Stream::abort() noexcept {
   if (terminating_) return;
-  terminating_ = true;
+  begin_ending();
   aborting_ = true;
-  want_ = Want::nothing;
-  drop_all();
   // No shutdown here: it would send the orderly end first.
   stop_receiving();
   if (sending_) tools_.ring.cancel(send_token_);

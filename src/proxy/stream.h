@@ -141,6 +141,7 @@ class Stream {
   void receive_bulk() noexcept;
   void stop_multishot() noexcept;
   void stop_receiving() noexcept;
+  void begin_ending() noexcept;
   bool find_buffers() noexcept;
   bool enqueue(uring::Lease lease, uint32_t size) noexcept;
   Arrival fail(int errno_value) noexcept;
