@@ -1,8 +1,8 @@
 // The router's second half: which replica of a slot's order takes a request, and who may stop waiting.
 
 #include <algorithm>
-#include <array>
 
+#include "balance/decide.h"
 #include "proxy/exchange.h"
 #include "proxy/router.h"
 
@@ -26,58 +26,16 @@ Placement Router::place(const Ask& ask) noexcept {
   return parts_.settings.policy == balance::Policy::table ? place_in_order(ask, slot) : place_by_policy(ask, slot);
 }
 
-// The order: the replica that the cookie names, where one does; then the owner and its fall-backs, of which the best of
-// the first few goes in front where the key is hot.
+// balance/decide.h has the order and the choice.
 Placement Router::place_in_order(const Ask& ask, uint32_t slot) noexcept {
-  std::array<uint16_t, balance::fallbacks_max + 2> order;
-  const uint16_t owner = lookup_->owner(slot), named = member_of(ask.route.sticky);
-  if (owner == balance::no_member) return {};
-  size_t count = 0;
-  if (named != balance::no_member) order[count++] = named;
-  order[count] = owner;
-  count += 1 + lookup_->fallbacks(slot, std::span(order).subspan(count + 1));
-  if (ask.route.hot && named == balance::no_member) spread_heat(ask, slot, std::span(order).first(count));
-  Standing first = Standing::open;
-  const balance::Affinity affinity = parts_.settings.affinity;
-  balance::Choice choice = balance::choose(affinity, count, [&](size_t place) {
-    const Standing standing = this->standing(seats_[order[place]], ask, slot);
-    if (place == 0) first = standing;
-    return standing;
-  });
-  const bool unsatisfied = choice.verdict >= Verdict::last_resort && affinity != balance::Affinity::strict;
-  const bool must_wait = affinity == balance::Affinity::fail_over && choice.verdict >= Verdict::queued &&
-                         choice.verdict != Verdict::nobody;
-  if (unsatisfied && !must_wait && seats_.size() > count) {
-    if (const Placement found = place_beyond(ask, slot, first); found.pool) return found;
-  }
-  if (choice.verdict == Verdict::owner && named != balance::no_member) choice.verdict = Verdict::sticky;
-  if (choice.verdict == Verdict::owner && order[0] != owner) choice.verdict = Verdict::hot_key;
-  const bool names_one = balance::serves(choice.verdict) || balance::waits(choice.verdict);
-  return {choice.verdict, names_one ? seats_[order[choice.place]] : nullptr};
-}
-
-// A table lists a few fall-backs for each slot. Where none of them is open, the other members are asked, from a place
-// on that the slot determines, so that such a key has one replica, too. With a bound, the share of members at theirs
-// is below 1 / factor: then one is found after a few.
-Placement Router::place_beyond(const Ask& ask, uint32_t slot, Standing owner) noexcept {
-  const size_t members = seats_.size();
-  const size_t begin = static_cast<size_t>((slot * uint64_t{0x9E3779B97F4A7C15} >> 32) * members >> 32);
-  for (size_t i = 0; i < members; ++i) {
-    UpstreamPool* const pool = seats_[begin + i < members ? begin + i : begin + i - members];
-    if (standing(pool, ask, slot) == Standing::open) return {balance::passed_over(owner), pool};
-  }
-  return {};
-}
-
-void Router::spread_heat(const Ask& ask, uint32_t slot, std::span<uint16_t> order) noexcept {
-  const size_t few = std::min<size_t>(parts_.settings.hot_key_replicas, order.size());
-  size_t best = few;
-  for (size_t place = 0; place < few; ++place) {
-    UpstreamPool* const pool = seats_[order[place]];
-    if (standing(pool, ask, slot) != Standing::open) continue;
-    if (best == few || better(*pool, *seats_[order[best]])) best = place;
-  }
-  if (best < few) std::rotate(order.begin(), order.begin() + best, order.begin() + best + 1);
+  const balance::Wanted wanted{.slot = slot,
+                               .named = member_of(ask.route.sticky),
+                               .sharers = ask.route.hot ? parts_.settings.hot_key_replicas : 1};
+  const balance::Decision decision = balance::decide(
+      *lookup_, parts_.settings.affinity, wanted,
+      [&](uint16_t member) { return standing(seats_[member], ask, slot); },
+      [&](uint16_t one, uint16_t other) { return better(*seats_[one], *seats_[other]); });
+  return {decision.verdict, decision.member == balance::no_member ? nullptr : seats_[decision.member]};
 }
 
 // The one with fewer exchanges for its weight; of equals, the one whose turn comes first.
@@ -91,7 +49,9 @@ bool Router::better(UpstreamPool& one, UpstreamPool& other) noexcept {
 
 Placement Router::place_by_policy(const Ask& ask, uint32_t slot) noexcept {
   if (const uint16_t named = member_of(ask.route.sticky); named != balance::no_member) {
-    if (standing(seats_[named], ask, slot) == Standing::open) return {Verdict::sticky, seats_[named]};
+    const Standing standing = this->standing(seats_[named], ask, slot);
+    // Slow start does not keep a client from its replica: see balance/decide.h.
+    if (standing == Standing::open || standing == Standing::warming) return {Verdict::sticky, seats_[named]};
   }
   UpstreamPool* best = nullptr;
   if (parts_.settings.policy == balance::Policy::power_of_two) best = best_of_two(ask, slot);

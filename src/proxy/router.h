@@ -3,7 +3,7 @@
 // The table names upstreams; the worker keeps a pool of connections for each and goes from a member's index to its pool
 // by one array read. A pool outlives its table for as long as a connection of it does.
 //
-// place() says which replica of the slot's order serves, is waited for, or that none is left: balance/choice.h decides,
+// place() says which replica of the slot's order serves, is waited for, or that none is left: balance/decide.h decides,
 // by what this worker knows of each replica (in sight, room, load). Where nothing is set that could change the owner's
 // mind, that is one look at the owner.
 //
@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -115,13 +114,10 @@ class Router {
   uint32_t slot_of(std::string_view key) noexcept;
   void note_heat(std::string_view key, Route& route) noexcept;
   Placement place_in_order(const Ask& ask, uint32_t slot) noexcept;
-  Placement place_beyond(const Ask& ask, uint32_t slot, balance::Standing owner) noexcept;
   Placement place_by_policy(const Ask& ask, uint32_t slot) noexcept;
   UpstreamPool* best_of_two(const Ask& ask, uint32_t slot) noexcept;
   UpstreamPool* best_of_all(const Ask& ask, uint32_t slot) noexcept;
   bool better(UpstreamPool& one, UpstreamPool& other) noexcept;
-  // Brings the best of the first few to the front.
-  void spread_heat(const Ask& ask, uint32_t slot, std::span<uint16_t> order) noexcept;
   balance::Standing standing(UpstreamPool* pool, const Ask& ask, uint32_t slot) noexcept;
   bool within_bound(const UpstreamPool& pool) noexcept;
   uint64_t weights_in_sight() noexcept;

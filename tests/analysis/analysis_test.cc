@@ -71,6 +71,9 @@ TEST(Studies, OneWorkerKeepsTheBoundExactly) {
   EXPECT_LE(bounded["largest_over_mean"], 1.5);
   EXPECT_EQ(bounded["overstepped_by"], 0);
   EXPECT_LT(bounded["served_by_owner"], 1);
+  const Json many = study_bound(60, 1, 110, 600, hot, 1);   // most of whom no slot lists
+  EXPECT_LE(many["largest_over_mean"], 1.1);
+  EXPECT_EQ(many["overstepped_by"], 0);
   const Json free = study_bound(10, 1, 0, 100, hot, 1);
   EXPECT_GT(free["largest_over_mean"], 2);
   EXPECT_EQ(free["served_by_owner"], 1);

@@ -173,6 +173,22 @@ TEST_P(Spread, ReturningReplicaTakesEachSlotOverOnceAndForGood) {
   EXPECT_EQ(placements(Verdict::slow_start), with_fallbacks);
 }
 
+TEST_P(Sticky, ClientOfAReplicaThatWarmsUpGoesBackToItAtOnce) {
+  settings.routing.slow_start = 1h;
+  start();
+  publish_members({{"A"}, {"B"}, {"C"}});
+  std::string head;
+  serve(key_of({"B"}), &head);
+  const std::string cookie = cookie_in(head);
+  serving_ns_ = {{"B", now_ns()}};
+  publish_members({{"A"}, {"B"}, {"C"}}, {"B"});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(serve(key_of({"B"}), nullptr, "Cookie: " + cookie + "\r\n"), "B");
+    EXPECT_NE(serve(key_of({"B"})), "B") << "its slots have not been taken over yet";
+  }
+  EXPECT_EQ(placements(Verdict::sticky), 10u);
+}
+
 // --- policies -------------------------------------------------------------------------------------------------------
 
 TEST_P(Spread, RoundRobinTakesTurnsByWeight) {

@@ -3,11 +3,11 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
 
+#include "balance/decide.h"
 #include "balance/table.h"
 #include "base/error.h"
 #include "subject.h"
@@ -218,22 +218,19 @@ Json study_bound(uint32_t replicas, uint32_t workers, uint32_t factor_hundredths
     }
     const auto worker = static_cast<uint32_t>(random() % workers);
     const uint32_t slot = table.slot_of(keys.keys[next_key(random)]);
-    std::array<uint16_t, balance::fallbacks_max + 1> order{table.owner(slot)};
-    const size_t count = 1 + table.fallbacks(slot, std::span(order).subspan(1));
-    uint16_t chosen = order[0];
     // A replica may hold ceil(factor x in flight / replicas) of this worker's exchanges, the new one included.
-    const auto within = [&](uint16_t replica) {
-      return uint64_t{loads[worker][replica]} * 100 * replicas < uint64_t{totals[worker] + 1} * factor_hundredths;
+    const auto standing_of = [&](uint16_t replica) {
+      const bool within = factor_hundredths == 0 || balance::within_bound(factor_hundredths, loads[worker][replica], 1,
+                                                                          totals[worker], replicas);
+      return within ? balance::Standing::open : balance::Standing::over;
     };
-    if (factor_hundredths != 0) {
-      const auto end = order.begin() + static_cast<ptrdiff_t>(count);
-      if (const auto free = std::find_if(order.begin(), end, within); free != end) chosen = *free;
-    }
+    const uint16_t chosen = balance::decide(table, balance::Affinity::prefer, {.slot = slot}, standing_of,
+                                            [](uint16_t, uint16_t) { return false; }).member;
     under_way.push_back({worker, chosen});
     ++loads[worker][chosen], ++totals[worker], ++all[chosen];
     if (step < warm) continue;
     ++served;
-    by_owner += chosen == order[0] ? 1 : 0;
+    by_owner += chosen == table.owner(slot) ? 1 : 0;
     const uint32_t most = *std::ranges::max_element(all);
     largest = std::max(largest, most);
     sum_of_largest += most;
