@@ -23,7 +23,25 @@ class Room : public Placed {
     wait_for(peer, "Retry-After: 1\r\n");
     wait_for(peer, "\"cause\":\"" + std::string(cause) + "\"");
   }
+  // The owner's only connection is busy, and the fall-back's is not.
+  void expect_wait_for_a_full_owner();
 };
+
+void Room::expect_wait_for_a_full_owner() {
+  start();
+  publish_members({{"A"}, {"B"}});
+  const std::string one = key_of({"A"}), two = key_of({"A"});
+  Peer& first = ask(one);
+  taken_by(one);
+  Peer& second = ask(two);
+  EXPECT_EQ(meters().exchanges_waiting.value(), 1u);
+  answer(one);
+  expect_ok(first);
+  answer(two);
+  expect_ok(second);
+  EXPECT_EQ(requests("A"), 2u);
+  EXPECT_EQ(requests("B"), 0u);
+}
 
 // --- prefer ---------------------------------------------------------------------------------------------------------
 
@@ -224,18 +242,7 @@ TEST_P(Room, EndsThoseWhoWaitWhenTheEndComes) {
 
 TEST_P(Room, FailOverWaitsForAFullOwner) {
   settings.routing.affinity = "fail_over";
-  start();
-  publish_members({{"A"}, {"B"}});
-  const std::string one = key_of({"A"}), two = key_of({"A"});
-  Peer& first = ask(one);
-  taken_by(one);
-  Peer& second = ask(two);
-  EXPECT_EQ(meters().exchanges_waiting.value(), 1u);
-  answer(one);
-  expect_ok(first);
-  answer(two);
-  expect_ok(second);
-  EXPECT_EQ(requests("A"), 2u);
+  expect_wait_for_a_full_owner();
 }
 
 TEST_P(Room, FailOverGoesOnWhenTheOwnerFails) {
@@ -311,18 +318,7 @@ TEST_P(Strict, SaysSoWhenTheOwnerDoesNotComeBack) {
 
 TEST_P(Strict, WaitsForAFullOwner) {
   settings.limits.connections_per_replica = 1;
-  start();
-  publish_members({{"A"}, {"B"}});
-  const std::string one = key_of({"A"}), two = key_of({"A"});
-  Peer& first = ask(one);
-  taken_by(one);
-  Peer& second = ask(two);
-  EXPECT_EQ(meters().exchanges_waiting.value(), 1u);
-  answer(one);
-  expect_ok(first);
-  answer(two);
-  expect_ok(second);
-  EXPECT_EQ(requests("B"), 0u);
+  expect_wait_for_a_full_owner();
 }
 
 // --- bounded loads --------------------------------------------------------------------------------------------------
