@@ -146,7 +146,8 @@ constexpr Setting rows[] = {
          .form = "networks such as \"10.0.0.0/8\" or \"fd00::/8\"",
          .placeholder = "NETWORK",
          .text = "Clients in these networks are proxies whose X-Forwarded fields are believed and added to. "
-                 "Everybody else's are overwritten."}),
+                 "Everybody else's are overwritten. With the key client_ip, the client is then the last address of "
+                 "X-Forwarded-For that is in none of these networks."}),
     at<&S::proxy, &S::Proxy::receive_buffers>(
         {.key = "proxy.receive_buffers",
          .kind = Kind::integer,

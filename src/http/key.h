@@ -6,6 +6,7 @@
 //   cookie        the first pair of that name (RFC 6265 5.4), all Cookie fields in order; quotes belong to the value
 //   path_segment  what stands between the N-th '/' of the path and the next
 //   uri           path and query together; host: as the client spelled it, port included
+//   client_ip     as given: see http/client.h
 // A value of no bytes is the same as none, and the next source is asked: also where the first of two is the empty one.
 #pragma once
 

@@ -212,7 +212,7 @@ void Connection::close_if_joined() noexcept {
 
 void Connection::look_up_peer() noexcept {
   ip_size_ = static_cast<uint8_t>(parts_.ring.peer_of(stream_.socket()).write_ip(ip_).size());
-  trusted_ = parts_.settings.trusts(client_ip());
+  trusted_ = parts_.settings.trusted_proxies.contains(client_ip());
 }
 
 std::string_view Connection::client_ip() noexcept {

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "http/client.h"
 #include "http/forward.h"
 #include "http/writer.h"
 #include "proxy/connection.h"
@@ -55,7 +56,7 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   if (head.max_forwards == 0) return answer_as_last_recipient();
   api_ = parts_.router->drop_in_api(head);
   if (!api_) {
-    const auto route = parts_.router->route(head, client_.client_ip());
+    const auto route = parts_.router->route(head, client_of(head));
     if (!route) return turn_away(http::Cause::no_replica);
     route_ = *route;
   }
@@ -67,6 +68,11 @@ void Exchange::refuse_head(http::Cause cause, bool head_request) noexcept {
   if (parts_.access) access_ = parts_.access->begin(nullptr, parts_.now());
   head_request_ = head_request;
   refuse(cause);
+}
+
+std::string_view Exchange::client_of(const http::RequestHead& head) noexcept {
+  const std::string_view peer = client_.client_ip();
+  return client_.trusted() ? http::client_of(head, peer, parts_.settings.trusted_proxies) : peer;
 }
 
 // Its framing is wrong, it is too large, or came too slowly. What follows it in the stream is nobody's request: nothing

@@ -102,6 +102,7 @@ class Exchange : public Waiter {
   http::HeadStatus parse_answer_head(http::ResponseHead& head, http::Cause& cause) noexcept;   // cause: of refused
   bool on_interim(const http::ResponseHead& head) noexcept;
   void start_answer(const http::ResponseHead& head) noexcept;
+  std::string_view client_of(const http::RequestHead& head) noexcept;   // for the key client_ip
   std::string_view own_fields() noexcept;
   void translate_not_found(const http::ResponseHead& head) noexcept;
   std::string_view path_asked_for() noexcept;

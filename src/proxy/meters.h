@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "balance/choice.h"
+#include "balance/hot_keys.h"
 #include "http/refusal.h"
 #include "proxy/key_sample.h"
 
@@ -113,6 +114,7 @@ struct alignas(64) WorkerMeters {
   std::array<Counter, 6> answers_by_class;             // [status / 100]
   std::array<Counter, balance::verdicts> placements;   // by Verdict: attempts; the owner's are not counted
   KeySample keys;                                      // of requests that were routed by the table
+  balance::HotKeys hot;                                // of the same; where hot_key_replicas is 1, of none
 };
 
 // For each replica and worker.

@@ -50,7 +50,7 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_
     key.push_back(std::move(*source));
   }
   for (const http::KeySource& source : key) key_texts.push_back(source.text().substr(0, key_text_bytes_max));
-  for (const std::string& text : settings.proxy.trusted_proxies) trusted_proxies.emplace_back(text);
+  trusted_proxies = http::networks_of(settings.proxy.trusted_proxies);
   const auto& timeouts = settings.timeouts;
   connect_ns = ns(timeouts.connect);
   request_header_ns = ns(timeouts.request_header);
@@ -85,33 +85,6 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_
   access_format = settings.log.access_format;
   drop_in = settings.proxy.drop_in;
   via = settings.proxy.via;
-}
-
-bool ProxySettings::trusts(std::string_view ip) const noexcept {
-  return std::any_of(trusted_proxies.begin(), trusted_proxies.end(),
-                     [ip](const AddressBlock& block) { return block.contains(ip); });
-}
-
-AddressBlock::AddressBlock(std::string_view text) noexcept {
-  const size_t slash = text.find('/');
-  const std::string address(text.substr(0, slash));
-  family_ = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
-  bits_ = family_ == AF_INET ? 32 : 128;
-  if (slash != std::string_view::npos) std::from_chars(text.begin() + slash + 1, text.end(), bits_);
-  valid_ = inet_pton(family_, address.c_str(), bytes_.data()) == 1;
-}
-
-bool AddressBlock::contains(std::string_view ip) const noexcept {
-  std::array<uint8_t, 16> other{};
-  char text[INET6_ADDRSTRLEN + 1] = "";
-  if (!valid_ || ip.size() >= sizeof text) return false;
-  ip.copy(text, ip.size());
-  if (inet_pton(family_, text, other.data()) != 1) return false;
-  for (uint32_t bit = 0; bit < bits_; ++bit) {
-    const auto mask = static_cast<uint8_t>(0x80 >> bit % 8);
-    if ((bytes_[bit / 8] & mask) != (other[bit / 8] & mask)) return false;
-  }
-  return true;
 }
 
 Parts::Parts(uring::Ring& ring_, uring::BufferPool& buffers_, const ProxySettings& settings_, WorkerMeters& meters_,

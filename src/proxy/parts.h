@@ -12,6 +12,7 @@
 #include "balance/policy.h"
 #include "base/slab.h"
 #include "config/settings.h"
+#include "http/client.h"
 #include "http/forward.h"
 #include "http/head.h"
 #include "http/key.h"
@@ -43,27 +44,12 @@ struct OwnedTimer : uring::Timer {
   void* const whose;   // the Connection, UpstreamConnection or WaitingRoom that embeds it
 };
 
-// "10.0.0.0/8", "::1": a CIDR block.
-class AddressBlock {
- public:
-  explicit AddressBlock(std::string_view text) noexcept;
-  bool contains(std::string_view ip) const noexcept;
-
- private:
-  std::array<uint8_t, 16> bytes_{};
-  int family_ = 0;
-  uint32_t bits_ = 0;
-  bool valid_ = false;
-};
-
 // The settings as the request path wants them: parsed once, in nanoseconds.
 struct ProxySettings {
   explicit ProxySettings(const config::Settings& settings, uint32_t workers_);
-  bool trusts(std::string_view ip) const noexcept;
-
   http::HeadLimits head_limits;
   std::vector<http::KeySource> key;
-  std::vector<AddressBlock> trusted_proxies;
+  http::Networks trusted_proxies;
   uint64_t connect_ns, request_header_ns, request_body_idle_ns, response_ns, response_idle_ns, keep_alive_ns,
       upstream_keep_alive_ns, tunnel_idle_ns, drain_ns;
   uint64_t ejection_ns;     // how long a worker looks away from an ejected replica, unless a table comes first

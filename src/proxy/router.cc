@@ -14,8 +14,8 @@ Router::Router(Parts& parts, Control& control, uint32_t worker, UpstreamPtr drop
       control_(control),
       worker_(worker),
       held_(parts, parts.settings.affinity_wait_ns, http::Cause::owner_gone),
-      takes_turns_(parts.settings.policy != balance::Policy::table || parts.settings.hot_key_replicas > 1) {
-  if (parts.settings.hot_key_replicas > 1) hot_ = std::make_unique<balance::HotKeys>(parts.settings.hot_key_share);
+      heeds_heat_(parts.settings.hot_key_replicas > 1),
+      takes_turns_(parts.settings.policy != balance::Policy::table || heeds_heat_) {
   if (drop_in_api) api_ = std::make_unique<UpstreamPool>(parts, control, worker, std::move(drop_in_api));
 }
 
@@ -127,7 +127,7 @@ std::optional<Route> Router::route(const http::RequestHead& head, std::string_vi
   route.key_source = key.source;
   if (!key.random && key.source != http::RequestKey::no_source) {
     route.slot = slot_of(key.bytes);
-    if (hot_) note_heat(key.bytes, route);
+    if (heeds_heat_) note_heat(key.bytes, route);
     return route;
   }
   std::array<char, 8> digits;
@@ -137,10 +137,10 @@ std::optional<Route> Router::route(const http::RequestHead& head, std::string_vi
 }
 
 void Router::note_heat(std::string_view key, Route& route) noexcept {
-  route.hot = hot_->note(balance::key_hash(key));
-  if (!route.hot) return;
-  parts_.meters.hot_key_requests.add();
-  parts_.meters.hot_keys.set(hot_->hot());
+  balance::HotKeys& keys = parts_.meters.hot;
+  route.hot = keys.note(balance::key_hash(key), parts_.settings.hot_key_share);
+  if (route.hot) parts_.meters.hot_key_requests.add();
+  parts_.meters.hot_keys.set(keys.hot());
 }
 
 uint32_t Router::slot_of(std::string_view key) noexcept {

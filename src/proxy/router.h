@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "balance/choice.h"
-#include "balance/hot_keys.h"
 #include "http/head.h"
 #include "http/refusal.h"
 #include "proxy/control.h"
@@ -139,8 +138,8 @@ class Router {
   uint64_t weights_in_sight_ = 0;              // 0: to be summed
   uint64_t warming_until_ns_ = 0;              // slow start: from then on nobody is
   uint64_t present_ = 0;                       // of the turns
-  std::unique_ptr<balance::HotKeys> hot_;      // nullptr: hot keys are like others
   std::vector<std::pair<uint64_t, uint16_t>> codes_;   // sticky cookies: code and member, ascending
+  const bool heeds_heat_;                      // false: hot keys are like others
   const bool takes_turns_;
   bool plain_ = true;                          // a healthy owner with room serves, whatever else there is
   bool some_retired_ = false;

@@ -42,9 +42,10 @@ TEST(Network, IsAnAddressWithOrWithoutALength) {
 }
 
 TEST(Network, MeansToTheProxyWhatItSays) {
-  EXPECT_TRUE(proxy::AddressBlock("10.0.0.0/8").contains("10.200.0.1"));
-  EXPECT_FALSE(proxy::AddressBlock("10.0.0.0/8").contains("11.0.0.1"));
-  EXPECT_TRUE(proxy::AddressBlock("::1").contains("::1"));
+  const http::Networks networks = http::networks_of({"10.0.0.0/8", "::1", "fd00::/008", "10.1.2.3/32"});
+  EXPECT_TRUE(networks.contains("10.200.0.1"));
+  EXPECT_FALSE(networks.contains("11.0.0.1"));
+  EXPECT_TRUE(networks.contains("::1"));
 }
 
 TEST(DnsLabel, IsLettersDigitsAndInnerHyphens) {

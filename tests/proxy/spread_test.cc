@@ -1,5 +1,6 @@
 // Conversations about keys that are hot, clients that stick, replicas that warm up, and policies without a table.
 #include <algorithm>
+#include <set>
 
 #include "balance/hot_keys.h"
 #include "placement.h"
@@ -29,6 +30,37 @@ class Spread : public Placed {
   std::vector<std::string> names_{"A", "B", "C"};
 };
 
+// --- keys -----------------------------------------------------------------------------------------------------------
+
+TEST_P(Spread, ClientsBehindATrustedProxyGoByTheirOwnAddresses) {
+  settings.routing.key = {"client_ip"};
+  settings.proxy.trusted_proxies = {"127.0.0.0/8", "10.0.0.0/8"};
+  start();
+  publish_members({{"A"}, {"B"}, {"C"}});
+  const balance::Table& table = control().published()->table;
+  const auto owner_of = [&](const std::string& ip) { return table.members()[table.owner(table.slot_of(ip))]; };
+  std::set<std::string> served;
+  for (int i = 1; i <= 20; ++i) {
+    const std::string ip = "198.51.100." + std::to_string(i);
+    const std::string who = serve("x", nullptr, "X-Forwarded-For: 203.0.113.9, " + ip + ", 10.1.1.1\r\n");
+    EXPECT_EQ(who, owner_of(ip));
+    served.insert(who);
+  }
+  EXPECT_EQ(served.size(), 3u);
+  EXPECT_EQ(serve("x"), owner_of("127.0.0.1"));
+}
+
+TEST_P(Spread, ClientsThatAreNotTrustedCannotChooseTheirKey) {
+  settings.routing.key = {"client_ip"};
+  settings.proxy.trusted_proxies = {"10.0.0.0/8"};
+  start();
+  publish_members({{"A"}, {"B"}, {"C"}});
+  const std::string mine = serve("x");
+  for (int i = 1; i <= 20; ++i) {
+    EXPECT_EQ(serve("x", nullptr, "X-Forwarded-For: 10.0.0." + std::to_string(i) + "\r\n"), mine);
+  }
+}
+
 // --- hot keys -------------------------------------------------------------------------------------------------------
 
 TEST_P(Spread, ServesAHotKeyByItsFirstFewAndEveryOtherByItsOwner) {
@@ -56,6 +88,21 @@ TEST_P(Spread, ServesAHotKeyByItsFirstFewAndEveryOtherByItsOwner) {
   EXPECT_EQ(meters().hot_keys.value(), 1u);
   EXPECT_GT(meters().hot_key_requests.value(), 90u);
   EXPECT_GE(placements(Verdict::hot_key), 25u);
+}
+
+TEST_P(Spread, CountsTheKeysThatAreHotNowAndNoLonger) {
+  settings.routing.hot_key_replicas = 2;
+  settings.routing.hot_key_share = 90;
+  start();
+  publish_members({{"A"}, {"B"}, {"C"}});
+  balance::HotKeys& keys = control().own_meters(0).hot;
+  const std::string hot = key_of({"B"}), other = key_of({"A"});
+  for (uint32_t i = 0; i < balance::HotKeys::window; ++i) keys.note(balance::key_hash(hot), 90);
+  serve(hot);
+  EXPECT_EQ(meters().hot_keys.value(), 1u);
+  for (uint32_t i = 0; i < balance::HotKeys::window; ++i) keys.note(balance::key_hash(other), 90);
+  serve(other);
+  EXPECT_EQ(meters().hot_keys.value(), 0u);
 }
 
 // --- sticky cookies -------------------------------------------------------------------------------------------------
