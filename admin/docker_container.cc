@@ -64,7 +64,7 @@ Task<FromEngine<Place>> DockerRuntime::bring_up(Container& container) {
   if (!facts) co_return std::unexpected(facts.error());
   if (container.dead) co_return std::unexpected(EngineFailure{0, container.death});
   if (!facts->running) {
-    container.dead = true;
+    container.dead = container.by_itself = true;
     co_return std::unexpected(EngineFailure{0, facts->ending});
   }
   co_return place_of(container, *facts);
@@ -72,7 +72,10 @@ Task<FromEngine<Place>> DockerRuntime::bring_up(Container& container) {
 
 Task<FromEngine<void>> DockerRuntime::create(Container& container) {
   FromEngine<void> created = co_await create_once(container);
-  if (created || created.error().status != 409) co_return created;
+  // Docker says it with a status of its own, Podman with words.
+  const bool taken = !created && (created.error().status == 409 ||
+                                  created.error().text.find("is already in use by") != std::string::npos);
+  if (!taken) co_return created;
   // The name is taken. By one of ours, where an answer to an earlier question was lost: it is nobody's, remove it.
   const FromEngine<ContainerFacts> other = co_await inspect(container.name);
   if (!other || !is_ours(*other) || find_id(other->id)) co_return created;
@@ -84,7 +87,9 @@ Task<FromEngine<void>> DockerRuntime::create(Container& container) {
 }
 
 Task<FromEngine<void>> DockerRuntime::create_once(Container& container) {
-  const ContainerPlan plan{settings_, container.order, publish_, seccomp_, extra_};
+  // Podman reads the file itself, where it runs.
+  const std::string& seccomp = podman_ ? settings_.seccomp_file : seccomp_;
+  const ContainerPlan plan{settings_, container.order, publish_, seccomp, extra_};
   container.asked_for = true;
   const FromEngine<std::string> body = co_await engine_.call(
       "POST", "/containers/create?name=" + percent_encoded(container.name), create_body(plan), engine_work_time);
@@ -179,11 +184,20 @@ Task<FromEngine<void>> DockerRuntime::stop_and_remove(Container& container) {
     if (!stopped && stopped.error().unreachable()) co_return std::unexpected(stopped.error());
   }
   container.stopped.set();
+  if (container.by_itself) co_await tell_last_words(container);
   const FromEngine<std::string> removed = co_await engine_.call(
       "DELETE", fmt::format("/containers/{}?force=1&v=1", container.id), "", engine_work_time);
   // Gone already, or going by somebody else's hand.
   if (!removed && (removed.error().status == 404 || removed.error().status == 409)) co_return FromEngine<void>();
   co_return without_body(removed);
+}
+
+// With the container goes its log, and so what it may have said of why it ended.
+Task<void> DockerRuntime::tell_last_words(const Container& container) {
+  const FromEngine<std::string> body = co_await engine_.call(
+      "GET", fmt::format("/containers/{}/logs?stdout=1&stderr=1&tail=3", container.id), "", engine_answer_time);
+  const std::string words = body ? read_last_words(*body) : std::string();
+  if (!words.empty()) log_info("docker: container {} said last: {}", container.name, words);
 }
 
 Task<void> DockerRuntime::kill_later(ContainerPtr container, milliseconds grace) {

@@ -16,6 +16,7 @@ struct DockerRuntime::Container {
   bool running = false;       // the listener has been told so
   bool dead = false;
   bool out_of_memory = false;
+  bool by_itself = false;     // it ended unasked, by nobody's signal: it may have said why
   bool keep = false;          // it is left running at its end
   std::string death;          // its reason
   async::Event to_end;        // end() or keep() has been called

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -14,6 +15,8 @@ namespace ringmaster::admin {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr size_t refusal_bytes_max = 400;  // of what an engine says, in a sentence of ours
 
 // --- reading, whatever is there ------------------------------------------------------------------------------------
 
@@ -141,6 +144,12 @@ Read<EngineAbout> read_about(std::string_view body) {
   if (!newest) return no_answer("/version");
   EngineAbout about;
   about.engine = text_at(json, "Version");
+  const Json& components = at(json, "Components");
+  if (components.is_array()) {
+    about.podman = std::ranges::any_of(
+        components, [](const Json& one) { return text_at(one, "Name") == "Podman Engine"; });
+  }
+  if (about.podman) about.engine += " (Podman)";
   about.newest = *newest;
   about.oldest = read_version(text_at(json, "MinAPIVersion")).value_or(about.newest);
   return about;
@@ -197,7 +206,7 @@ Read<std::vector<ContainerFacts>> read_containers(std::string_view body) {
     if (names.is_array() && !names.empty() && names.front().is_string()) {
       facts.name = without_slash(names.front().get<std::string>());
     }
-      facts.marks = read_marks(at(one, "Labels"));
+    facts.marks = read_marks(at(one, "Labels"));
     const std::string state = text_at(one, "State");
     facts.running = state == "running" || state == "paused";
     all.push_back(std::move(facts));
@@ -205,26 +214,55 @@ Read<std::vector<ContainerFacts>> read_containers(std::string_view body) {
   return all;
 }
 
+std::string read_last_words(std::string_view body) {
+  // Eight bytes before each piece, unless the container has a terminal: stream, three zeros, the length, big end first.
+  constexpr size_t head_bytes = 8;
+  std::string text;
+  while (body.size() >= head_bytes && static_cast<unsigned char>(body[0]) <= 2 &&
+         body.substr(1, 3) == std::string_view("\0\0\0", 3)) {
+    size_t length = 0;
+    for (size_t i = 4; i < head_bytes; ++i) length = length << 8 | static_cast<unsigned char>(body[i]);
+    body.remove_prefix(head_bytes);
+    length = std::min(length, body.size());
+    text += body.substr(0, length);
+    body.remove_prefix(length);
+  }
+  text += body;
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  if (text.size() > last_words_bytes) text.erase(0, text.size() - last_words_bytes);
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') line += " | ";
+    else if (const auto byte = static_cast<unsigned char>(c); c != '\r') line += byte < ' ' || byte == 0x7f ? '?' : c;
+  }
+  return line;
+}
+
 std::string read_refusal(uint16_t status, std::string_view body) {
   struct Known {
     std::string_view says, hint;
   };
+  // Without their first letters: Podman's sentences begin small.
   static constexpr Known known[] = {
-      {"No such image", "build or pull it, or name another in docker.image"},
-      {"is already in use by container", "remove that container, or give docker.instance and the replicas other names"},
-      {"no space left on device", "make room: docker system df, docker system prune"},
+      {"o such image", "build or pull it, or name another in docker.image"},
+      {"is already in use by", "remove that container, or give docker.instance and the replicas other names"},
+      {"o space left on device", "make room: docker system df, docker system prune"},
       {"port is already allocated", "another program has the port"},
-      {"address already in use", "another program has the port"},
+      {"ddress already in use", "another program has the port"},
   };
   const Json json = parsed(body);
   std::string message = text_at(json, "message");
-  if (message.empty()) message = std::string(body.substr(0, 200));
+  if (message.empty()) message = std::string(body);
+  if (message.size() > refusal_bytes_max) message.resize(refusal_bytes_max);
   while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.pop_back();
   std::string text = fmt::format("the engine says {}: {}", status, message);
   for (const Known& one : known) {
     if (message.find(one.says) != std::string::npos) return fmt::format("{} ({})", text, one.hint);
   }
-  if (message.starts_with("network ") && message.ends_with(" not found")) text += " (make it: docker network create)";
+  // From Docker 28 on, and from Podman, there are words before these.
+  if (message.find("network") != std::string::npos && message.ends_with(" not found")) {
+    text += " (make it: docker network create)";
+  }
   return text;
 }
 
@@ -321,7 +359,7 @@ std::string ending_text(int64_t status) {
 std::string events_query() {
   Json filters;
   filters["type"] = {"container", "network"};
-  filters["event"] = {"die", "oom", "kill", "pause", "health_status", "destroy", "disconnect"};
+  filters["event"] = {"die", "oom", "kill", "pause", "health_status", "destroy", "remove", "disconnect"};
   return "?filters=" + percent_encoded(text_of(filters));
 }
 
@@ -338,6 +376,10 @@ std::optional<EngineEvent> read_event(std::string_view line) {
   } else if (type == "network") {
     event.container = text_at(attributes, "container");
     event.network = text_at(attributes, "name");
+    if (event.container.empty()) {  // Podman turns it round
+      event.container = text_at(actor, "ID");
+      event.network = text_at(attributes, "network");
+    }
   }
   if (event.action.empty() || event.container.empty()) return std::nullopt;
   const auto small = [&](std::string_view key, int32_t otherwise) {

@@ -30,7 +30,8 @@ struct ApiVersion {
 inline constexpr ApiVersion api_oldest{1, 41}, api_newest{1, 51};
 
 struct EngineAbout {
-  std::string engine;         // "20.10.24"
+  std::string engine;         // "20.10.24", "5.4.2 (Podman)"
+  bool podman = false;
   ApiVersion oldest, newest;
 };
 Read<EngineAbout> read_about(std::string_view body);
@@ -74,6 +75,9 @@ Read<std::string> read_id(std::string_view body);
 Read<ContainerFacts> read_container(std::string_view body, std::string_view network, uint32_t port);
 // GET /containers/json; addresses and endings are left out.
 Read<std::vector<ContainerFacts>> read_containers(std::string_view body);
+// GET /containers/{id}/logs: the last `last_words_bytes` of it on one line, nothing in it that a terminal obeys.
+inline constexpr size_t last_words_bytes = 400;
+std::string read_last_words(std::string_view body);
 // {"message":…} of an answer that is no success, or what there is instead. `hint` is added for known causes.
 std::string read_refusal(uint16_t status, std::string_view body);
 
@@ -82,7 +86,7 @@ struct ContainerPlan {
   const config::Settings::Docker& settings;
   const StartOrder& order;
   bool publish = false;                 // a port of 127.0.0.1
-  std::string_view seccomp;             // the profile, JSON; "": the engine's
+  std::string_view seccomp;             // the profile: JSON, or for Podman its path there; "": the engine's
   std::string_view extra;
 };
 std::string create_body(const ContainerPlan& plan);

@@ -104,6 +104,7 @@ Task<bool> DockerRuntime::stay_connected(async::CancelScope& scope) {
     set_condition(false, about.error().text);
     co_return false;
   }
+  podman_ = about->podman;
   async::CancelScope talking(scope);
   async::Group tasks(loop_);
   Listening listening(loop_);
@@ -266,14 +267,16 @@ void DockerRuntime::on_event(const EngineEvent& event) {
   Container* container = find_id(event.container);
   if (!container) return;
   if (event.action == "oom") container->out_of_memory = true;
-  if (event.action == "destroy") died(*container, "was removed by somebody");
+  if (event.action == "destroy" || event.action == "remove") died(*container, "was removed by somebody");
   // Said as the signal leaves; nothing survives it, and the death itself is reported tens of milliseconds later.
   if (event.action == "kill" && event.signal == sigkill) died(*container, "was killed by somebody");
   if (event.action == "die") {
+    if (!container->dead) container->by_itself = true;
     died(*container, container->out_of_memory ? std::string("was out of memory") : ending_text(event.exit_code));
   }
   if (!container->running || container->dead || container->to_end.is_set()) return;
   const uint64_t life = container->order.id;
+  if (event.action == "kill" && event.signal == 0) listener_->on_suspicion(life, "was sent a signal");  // Podman
   if (event.action == "pause") listener_->on_suspicion(life, "was paused by somebody");
   if (event.action.starts_with("health_status") && event.action.ends_with("unhealthy")) {
     listener_->on_suspicion(life, "its own health check fails");

@@ -71,6 +71,7 @@ class DockerRuntime final : public Runtime {
   FromEngine<Place> place_of(const Container& container, const ContainerFacts& facts) const;
   async::Task<void> take_down(ContainerPtr container);
   async::Task<FromEngine<void>> stop_and_remove(Container& container);
+  async::Task<void> tell_last_words(const Container& container);
   async::Task<void> kill_later(ContainerPtr container, std::chrono::milliseconds grace);
   void died(Container& container, const std::string& reason);
 
@@ -85,6 +86,7 @@ class DockerRuntime final : public Runtime {
   Condition condition_{false, "the engine has not been spoken with yet"};
   async::Event able_;               // set while condition_.able
   bool publish_ = false;
+  bool podman_ = false;
   bool found_ = false;              // find() has returned: whoever is in no list of ours is left over
   bool ending_ = false;
   std::unordered_map<uint64_t, ContainerPtr> containers_;   // by life

@@ -435,7 +435,8 @@ constexpr Setting rows[] = {
          .form = file_form,
          .placeholder = "FILE",
          .text = "The seccomp profile of the containers; ringmaster-replica needs docker/seccomp-io_uring.json on "
-                 "engines that refuse io_uring. Empty: the engine's own."}),
+                 "engines that refuse io_uring. Empty: the engine's own. Podman reads the file itself, under the "
+                 "same path."}),
     at<&S::docker, &S::Docker::extra_file>(
         {.key = "docker.extra_file",
          .kind = Kind::text,

@@ -45,6 +45,16 @@ TEST(DockerVersion, IsTheNewestThatBothKnow) {
   EXPECT_EQ(agreed("1.44", "1.99"), api_newest.text());
 }
 
+TEST(DockerVersion, TellsPodmanFromDocker) {
+  json about = {{"Version", "5.4.2"}, {"ApiVersion", "1.41"}, {"Components", {{{"Name", "Podman Engine"}}}}};
+  EXPECT_TRUE(read_about(about.dump())->podman);
+  EXPECT_EQ(read_about(about.dump())->engine, "5.4.2 (Podman)");
+  about["Components"] = {{{"Name", "Engine"}}, 7};
+  EXPECT_FALSE(read_about(about.dump())->podman);
+  about["Components"] = "Podman Engine";
+  EXPECT_FALSE(read_about(about.dump())->podman);
+}
+
 TEST(DockerVersion, IsRefusedWhereThereIsNoneInCommon) {
   EXPECT_THAT(agreed("1.12", "1.40"), HasSubstr("too old"));
   EXPECT_THAT(agreed("1.60", "2.0"), HasSubstr("too new"));
@@ -187,12 +197,36 @@ TEST(DockerContainer, IsRefusedWhereItsIdCouldNotStandInAPath) {
   }
 }
 
+TEST(DockerLastWords, AreOneLineOfTheirEnd) {
+  const std::string framed("\2\0\0\0\0\0\0\6first\n\1\0\0\0\0\0\0\7second\n", 8 + 6 + 8 + 7);
+  EXPECT_EQ(read_last_words(framed), "first | second");
+  EXPECT_EQ(read_last_words("a terminal's\r\nlines\r\n"), "a terminal's | lines");
+  EXPECT_EQ(read_last_words("\x1b[2Jred\x7f"), "?[2Jred?");
+  EXPECT_EQ(read_last_words(""), "");
+  EXPECT_EQ(read_last_words(framed.substr(0, 11)), "fir") << "cut short";
+  const std::string greedy = std::string("\1\0\0\0\xff\xff\xff\xff", 8) + "x";
+  EXPECT_EQ(read_last_words(greedy), "x");
+  EXPECT_EQ(read_last_words(std::string(50'000, 'x') + "end").size(), last_words_bytes);
+}
+
 TEST(DockerRefusal, NamesCauseAndRemedy) {
   EXPECT_EQ(read_refusal(404, R"({"message":"No such image: x:latest"})"),
             "the engine says 404: No such image: x:latest (build or pull it, or name another in docker.image)");
   EXPECT_THAT(read_refusal(404, R"({"message":"network net1 not found"})"), HasSubstr("docker network create"));
+  EXPECT_THAT(read_refusal(404, R"({"message":"no such image: docker.io/library/x: image not known"})"),
+              HasSubstr("docker.image")) << "Podman";
+  EXPECT_THAT(read_refusal(500, R"({"message":"unable to find network with name or ID n: network not found"})"),
+              HasSubstr("docker network create")) << "Podman";
+  // So does Docker 28.
+  EXPECT_THAT(read_refusal(404, R"({"message":"failed to set up container networking: network n not found"})"),
+              HasSubstr("docker network create"));
   EXPECT_EQ(read_refusal(502, "Bad gateway\n"), "the engine says 502: Bad gateway");
   EXPECT_EQ(read_refusal(500, R"({"message":7})"), "the engine says 500: {\"message\":7}");
+}
+
+TEST(DockerRefusal, StaysASentenceWhateverItsLength) {
+  EXPECT_LT(read_refusal(500, json({{"message", std::string(50'000, 'x')}}).dump()).size(), 500u);
+  EXPECT_LT(read_refusal(500, std::string(50'000, 'x')).size(), 500u);
 }
 
 // --- events --------------------------------------------------------------------------------------------------------
@@ -212,6 +246,11 @@ TEST(DockerEvents, AreReadForContainersAndNetworks) {
   ASSERT_TRUE(left);
   EXPECT_EQ(left->container, "ab");
   EXPECT_EQ(left->network, "net1");
+  const auto podman = read_event(R"({"Type":"network","Action":"disconnect","Actor":{"ID":"ab","Attributes":
+      {"name":"Server1.1","network":"net1"}}})");
+  ASSERT_TRUE(podman);
+  EXPECT_EQ(podman->container, "ab");
+  EXPECT_EQ(podman->network, "net1");
   EXPECT_FALSE(read_event(R"({"Type":"image","Action":"pull","Actor":{"ID":"x"}})"));
   EXPECT_FALSE(read_event("null"));
 }

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from support.engine import REPLICA, Engine, build_context
+from support.engine import REPLICA, build_context, docker_settings, make_engine
 from support.ringmaster import Ringmaster
 
 
@@ -15,7 +15,7 @@ def context(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def session_engine(context):
-    engine = Engine()
+    engine = make_engine()
     try:
         engine.start()
         folder, dockerfile = context
@@ -41,8 +41,7 @@ def engine(session_engine):
 def start_docker(engine, start):
     """start_docker(settings…): ringmaster on this host, its replicas in containers, all ready."""
     def start_one(settings=None, **options) -> Ringmaster:
-        merged = {"replicas": {"runtime": "docker"}, "proxy": {}, "docker": {"engine": engine.address,
-                                                                             "reach": "network"}}
+        merged = {"proxy": {}, **docker_settings(engine)}
         for section, entries in (settings or {}).items():
             merged.setdefault(section, {}).update(entries)
         return start(merged, **options)

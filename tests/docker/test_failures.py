@@ -88,14 +88,15 @@ def test_a_crash_looping_image_is_quarantined(start_docker, engine):
     ringmaster = start_docker({"replicas": {"count": 1}, "docker": {"image": "replica-crash"}}, ready=False)
     ringmaster.wait_for_log(r"Server1: failing: quarantined for 60 s", 40)
     found = state(ringmaster, "Server1")
+    ringmaster.wait_for_log(r"container Server1\.\d said last: .*--nonsense", 5)
     assert found["quarantined"] and "exited with status 64" in found["reason"]
     assert found["epoch"] == 5, "five tries, and no more"
     wait_until(lambda: engine.ours() == {}, 10, "nothing is left of the five")
 
 
 @pytest.mark.parametrize("settings, says", [
-    ({"image": "no-such-image"}, r"No such image: no-such-image.*docker\.image"),
-    ({"network": "no-such-net"}, r"network no-such-net not found \(make it: docker network create"),
+    ({"image": "no-such-image"}, r"[Nn]o such image: \S*no-such-image.*docker\.image"),
+    ({"network": "no-such-net"}, r"no-such-net\b.* not found \(make it: docker network create"),
 ])
 def test_what_is_missing_is_named(start_docker, engine, settings, says):
     ringmaster = start_docker({"replicas": {"count": 1}, "docker": settings}, ready=False)

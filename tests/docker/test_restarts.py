@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from support.engine import docker_settings
 from support.load import Load, get
 from support.ringmaster import Ringmaster
 from support.wire import wait_until
@@ -16,8 +17,7 @@ def by_id(sequence: int) -> bytes:
 
 
 def settings(engine, **replicas) -> dict:
-    return {"replicas": {"runtime": "docker", **replicas},
-            "docker": {"engine": engine.address, "reach": "network"}}
+    return docker_settings(engine, **replicas)
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 It keeps out of the packet filter and has no default bridge; its user-defined networks work all the same. It runs with
 live-restore, so that containers outlive it. No registry is asked: images come from the programs that were built here
 and from a Debian root that debootstrap makes once (kept in the user's cache folder).
+
+RINGMASTER_ENGINE is the path of another engine's program than the dockerd of PATH: of a newer dockerd, or of podman.
+What lies beside it (containerd, runc, docker-proxy …; conmon, crun, netavark …) is taken before that of PATH.
 """
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from .wire import wait_until
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ringmaster"
 BASE = "debian:trixie-slim"
 REPLICA = "ringmaster-replica"
+PROFILE = ROOT / "docker/seccomp-io_uring.json"
 BRIDGES = ("-i", "br-+", "-o", "br-+", "-j", "ACCEPT")
 
 
@@ -52,24 +56,35 @@ def base_tarball() -> Path:
     return tarball
 
 
+def make_engine() -> Engine:
+    program = os.environ.get("RINGMASTER_ENGINE") or shutil.which("dockerd")
+    assert program, "there is no dockerd: tools/setup test installs it"
+    return Podman(program) if Path(program).name == "podman" else Engine(program)
+
+
 class Engine:
-    def __init__(self):
+    kind = "docker"
+
+    def __init__(self, program: str):
+        self.program = program
         self.folder = Path(tempfile.mkdtemp(prefix="rm-engine-"))
         self.socket = self.folder / "docker.sock"
         self.address = f"unix:{self.socket}"
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
+        self.own_environment = {**os.environ, "PATH": f"{Path(program).parent}:{os.environ['PATH']}"}
         self.process: subprocess.Popen | None = None
         self.rule_added = False
 
     # --- life ---------------------------------------------------------------------------------------------------------
+    def command(self) -> list[str]:
+        return [self.program, "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+                "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid"), "--live-restore",
+                "--bridge", "none", "--iptables=false", "--ip6tables=false"]
+
     def start(self):
-        assert shutil.which("dockerd"), "there is no dockerd: tools/setup test installs it"
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(
-                ["dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
-                 "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid"), "--live-restore",
-                 "--bridge", "none", "--iptables=false", "--ip6tables=false"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True, env=self.own_environment)
         wait_until(self.answers, 30, "the engine answers")
         self._let_bridges_speak()
 
@@ -81,7 +96,7 @@ class Engine:
             self.rule_added = True
 
     def answers(self) -> bool:
-        assert self.process.poll() is None, f"dockerd ended:\n{(self.folder / 'log').read_text()[-3000:]}"
+        assert self.process.poll() is None, f"the engine ended:\n{(self.folder / 'log').read_text()[-3000:]}"
         return subprocess.run(["docker", "version"], env=self.environment, capture_output=True).returncode == 0
 
     def stop(self):
@@ -143,6 +158,44 @@ class Engine:
     def import_base(self):
         with base_tarball().open("rb") as tarball:
             self.docker("import", "-", BASE, within=120, stdin=tarball)
+
+
+class Podman(Engine):
+    """Podman's service, which speaks a good part of Docker's API."""
+    kind = "podman"
+
+    def __init__(self, program: str):
+        super().__init__(program)
+        folder = json.dumps(str(Path(program).parent))
+        config = self.folder / "containers.conf"
+        config.write_text(f'''[network]
+network_backend = "netavark"
+firewall_driver = "none"
+network_config_dir = "{self.folder}/networks"
+[engine]
+runtime = "runc"  # crun refuses machines with both versions of cgroups
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+helper_binaries_dir = [{folder}, "/usr/lib/podman", "/usr/libexec/podman"]
+conmon_path = [{json.dumps(str(Path(program).parent / "conmon"))}, "/usr/bin/conmon", "/usr/libexec/podman/conmon"]
+init_path = "{shutil.which("docker-init") or "catatonit"}"
+''')
+        home = self.folder / ".config/containers"
+        home.mkdir(parents=True)
+        (home / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        (home / "registries.conf").write_text("unqualified-search-registries = []\n")
+        self.own_environment |= {"CONTAINERS_CONF": str(config), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
+                                 "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder)}
+
+    def command(self) -> list[str]:
+        return [self.program, "--root", str(self.folder / "data"), "--runroot", str(self.folder / "exec"), "--tmpdir",
+                str(self.folder / "tmp"), "system", "service", "--time", "0", f"unix://{self.socket}"]
+
+
+def docker_settings(engine: Engine, **replicas) -> dict:
+    """Replicas in that engine's containers, reached by their addresses, with io_uring whatever its default profile."""
+    return {"replicas": {"runtime": "docker", **replicas},
+            "docker": {"engine": engine.address, "reach": "network", "seccomp_file": str(PROFILE)}}
 
 
 def build_context(folder: Path) -> str:
