@@ -8,9 +8,11 @@
 //   leave/KIND/N           one member leaves, next table; it joins again uncounted
 //   join/KIND/N            the other way round, under a name not seen before
 //   flap/rendezvous/N      one member not ready, table, ready again, table: two builds
+//   reweigh/KIND/N         one member is given another weight, next table
 //   digest, text           of a table of 65,536 slots
 //
-// Fixed names, weights 1..3. Each benchmark reports a checksum of what it computed.
+// Fixed names, weights 1..3, or 1..5 where they change; the allocator is that of the program. Each benchmark reports a
+// checksum of what it computed.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -179,6 +181,24 @@ void flap(benchmark::State& state) {
   state.counters["checksum"] = static_cast<double>(checksum % 1000);
 }
 BENCHMARK(flap)->ArgsProduct({{0}, {3, 10, 100, 1000, 10000}})->Unit(benchmark::kMillisecond);
+
+void reweigh(benchmark::State& state) {
+  Builder builder = builder_of(kind_of(state), members_of(state));
+  builder.build();
+  size_t turn = 0;
+  uint64_t checksum = 0;
+  Table table;   // the one before is freed within the timing, as it is when one is published
+  for (auto _ : state) {
+    const size_t which = turn % members_of(state), lap = turn / members_of(state);
+    if (!builder.set_weight(replica(which), static_cast<uint32_t>(lap % 5 + 1))) std::abort();
+    table = builder.build();
+    checksum += table.owner(7);
+    ++turn;
+  }
+  state.counters["checksum"] = static_cast<double>(checksum % 1000);
+  state.SetLabel(std::string(name_of(kind_of(state))));
+}
+BENCHMARK(reweigh)->ArgsProduct({{0, 1, 2}, {3, 10, 100}})->Unit(benchmark::kMillisecond);
 
 void digest(benchmark::State& state) {
   const Table table = builder_of(TableKind::rendezvous, 10).build();

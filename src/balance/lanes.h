@@ -1,10 +1,11 @@
-// The inner loops of rendezvous.cc: the same step for `lanes` slots that lie next to each other. Each loop has a fixed
-// length, one element size and no branch, which is what it takes for g++ -O2 to make vector instructions of it; written
-// as one loop they ran eight times slower.
+// The inner loops of rendezvous.cc and few_racers.cc: the same step for `lanes` slots that lie next to each other. Each
+// loop has a fixed length, one element size and no branch, which is what it takes for g++ -O2 to make vector
+// instructions of it; written as one loop they ran eight times slower.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace ringmaster::balance {
 
@@ -104,14 +105,63 @@ inline void move_members(uint16_t* __restrict members, uint16_t from, uint16_t s
   }
 }
 
-// `from` becomes `to`, and those after it up to `to` move down by one.
-inline void rotate_members(uint16_t* __restrict members, uint16_t from, uint16_t to) noexcept {
+// --- few_racers.cc ---------------------------------------------------------------------------------------------------
+
+inline void divide(const float* __restrict from, float by, float* __restrict to) noexcept {
+  for (uint32_t i = 0; i < lanes; ++i) to[i] = from[i] / by;
+}
+inline void count_before(const float* __restrict others, const float* __restrict times,
+                         uint32_t* __restrict counts) noexcept {
+  for (uint32_t i = 0; i < lanes; ++i) counts[i] += static_cast<uint32_t>(others[i] < times[i]);
+}
+inline void count_not_later(const float* __restrict others, const float* __restrict times,
+                            uint32_t* __restrict counts) noexcept {
+  for (uint32_t i = 0; i < lanes; ++i) counts[i] += static_cast<uint32_t>(others[i] <= times[i]);
+}
+inline void narrow(const uint32_t* __restrict from, uint8_t* __restrict to) noexcept {
+  for (uint32_t i = 0; i < lanes; ++i) to[i] = static_cast<uint8_t>(from[i]);
+}
+inline void widen(const uint8_t* __restrict from, uint16_t* __restrict to) noexcept {
+  for (uint32_t i = 0; i < lanes; ++i) to[i] = from[i];
+}
+
+// The members' order, place after place in steps of `stride`: one member is taken out where it is met, one is put in at
+// the place that is said for each lane. Either may be none: 0xFF, or no such place. Here the places are the inner loop,
+// so that what is carried from one to the next stays in registers.
+inline void move_in_order(uint8_t* order, size_t stride, size_t places, uint8_t leaver, uint8_t comer,
+                          const uint8_t* comes_to) noexcept {
+  using Bytes [[gnu::vector_size(16)]] = uint8_t;
+  static_assert(lanes % sizeof(Bytes) == 0);
+  const auto load = [](const uint8_t* from) {
+    Bytes bytes;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+  };
+  const Bytes all_leaver = Bytes{} + leaver, all_comer = Bytes{} + comer;
+  for (uint32_t i = 0; i < lanes; i += sizeof(Bytes)) {
+    const Bytes to = load(comes_to + i);
+    Bytes here = load(order + i), left{}, come{}, previous{}, at{};
+    for (size_t place = 0; place < places; ++place, at += 1) {
+      const Bytes next = place + 1 < places ? load(order + (place + 1) * stride + i) : here;
+      left |= reinterpret_cast<Bytes>(here == all_leaver);
+      const Bytes stays = (here & ~left) | (next & left);
+      const Bytes comes = reinterpret_cast<Bytes>(to == at);
+      const Bytes moved = (stays & ~come) | (previous & come);
+      const Bytes is = (moved & ~comes) | (all_comer & comes);
+      std::memcpy(order + place * stride + i, &is, sizeof is);
+      come |= comes;
+      previous = stays;
+      here = next;
+    }
+  }
+}
+
+// Adds `step` to the members from `from` on.
+inline void move_members(uint8_t* __restrict members, uint8_t from, uint8_t step) noexcept {
   for (uint32_t i = 0; i < lanes; ++i) {
-    const uint16_t here = members[i];
-    const uint16_t beyond = here > from ? 0xFFFF : 0;
-    const uint16_t within = here <= to ? 0xFFFF : 0;
-    const uint16_t moved = static_cast<uint16_t>(here - (1 & beyond & within));
-    members[i] = here == from ? to : moved;
+    const uint8_t here = members[i];
+    const uint8_t beyond = here >= from ? 0xFF : 0;
+    members[i] = static_cast<uint8_t>(here + (step & beyond));
   }
 }
 

@@ -38,11 +38,13 @@ struct Racer {
   uint32_t add[4] = {}, multiply[3] = {}, divide[3] = {};   // the permutation; divide[i] x multiply[i] = 1 modulo 2^32
   uint32_t jitter = 0, jitter_add = 0;
   float weight = 1;
-  bool shown = true;               // for the table's use
 
   // Which of two comes first where their times are equal. (Names of one 128-bit hash are taken for one name.)
   bool precedes(const Racer& other) const noexcept {
     return hash_high != other.hash_high ? hash_high < other.hash_high : hash_low < other.hash_low;
+  }
+  bool is_of_the_name_of(const Racer& other) const noexcept {
+    return hash_high == other.hash_high && hash_low == other.hash_low;
   }
 };
 
@@ -78,11 +80,12 @@ class Race {
   }
   // When the racer reaches the slot of this stratum: never decreasing from one stratum to the next.
   float time(const Racer& racer, uint32_t stratum) const noexcept {
-    return time_between(bounds_[stratum], bounds_[stratum + 1], fraction(racer, stratum), racer.weight);
+    return number_between(bounds_[stratum], bounds_[stratum + 1], fraction(racer, stratum)) / racer.weight;
   }
-  // The times for the slots first..first + count - 1: the same numbers, by loops that compilers make vectors of.
+  // For the slots first..first + count - 1 the racer's numbers: its times are these divided by its weight. By loops
+  // that compilers make vectors of.
   template <uint32_t count>
-  void times(const Racer& racer, uint32_t first, float* __restrict out) const noexcept {
+  void numbers(const Racer& racer, uint32_t first, float* __restrict out) const noexcept {
     uint32_t strata[count];
     float fractions[count], lows[count], highs[count];
     const Racer copy = racer;   // not seen as changed by the stores
@@ -92,7 +95,13 @@ class Race {
       lows[i] = bounds_[strata[i]];
       highs[i] = bounds_[strata[i] + 1];
     }
-    for (uint32_t i = 0; i < count; ++i) out[i] = time_between(lows[i], highs[i], fractions[i], copy.weight);
+    for (uint32_t i = 0; i < count; ++i) out[i] = number_between(lows[i], highs[i], fractions[i]);
+  }
+  template <uint32_t count>
+  void times(const Racer& racer, uint32_t first, float* __restrict out) const noexcept {
+    numbers<count>(racer, first, out);
+    const float weight = racer.weight;
+    for (uint32_t i = 0; i < count; ++i) out[i] /= weight;
   }
   // The strata whose times can be at most `limit`: 0..end-1. Every one of them is, except perhaps the last.
   uint32_t end_stratum(const Racer& racer, float limit) const noexcept {
@@ -105,8 +114,8 @@ class Race {
     const uint32_t bits = stratum * racer.jitter + racer.jitter_add;
     return static_cast<float>(static_cast<int32_t>(bits >> 8)) * 0x1p-24f;
   }
-  static float time_between(float low, float high, float fraction, float weight) noexcept {
-    return std::min(low + fraction * (high - low), high) / weight;
+  static float number_between(float low, float high, float fraction) noexcept {
+    return std::min(low + fraction * (high - low), high);
   }
 
   uint32_t mask_;

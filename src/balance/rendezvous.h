@@ -7,15 +7,16 @@
 //   - a member that leaves or is not ready moves its own slots only, each to what was its first fall-back;
 //   - a member that comes, or gains weight, takes slots and moves none between the others.
 //
-// Cost. For each slot the earliest few members are kept, at least as many as a table shows (owner and fall-backs) and
-// some in reserve. From nothing, every member is run forward to a common time at which a slot has met 13 members on
-// average, then further for the slots that have met too few: O(slots x fall-backs), whatever the members' number, where
-// the plain way costs slots x members. A coming or leaving member touches the slots where it counts among the first,
-// about slots x kept / members; where that is many of them, it is all of them in loops that the compiler makes vectors
-// of (lanes.h), and none where one that has just gone comes back. Only when a slot's reserve is used up are all members
-// asked for it.
+// Cost. Of up to 16 members all run in every slot: few_racers.h. Of more, for each slot the earliest few are kept, as
+// many as a table shows (owner and fall-backs) and some in reserve. From nothing, every member is run forward to a
+// common time at which a slot has met 13 members on average, then further for the slots that have met too few:
+// O(slots x fall-backs), whatever the members' number, where the plain way costs slots x members. A coming, leaving or
+// reweighed member touches the slots where it counts among the first, about slots x kept / members; where that is many
+// of them, it is all of them in loops that the compiler makes vectors of (lanes.h). Only when a slot's reserve is used
+// up are all members asked for it. Between the two ways there is a gap, so that a member that comes and goes does not
+// make the table be built from nothing each time: the one for many goes on down to 13 members.
 //
-// Memory: 6 bytes for each slot and member kept, of which there are at most 12, and 4 for each slot; a rebuild takes
+// Memory of many: 6 bytes for each slot and member kept, of which there are 12, and 4 for each slot; a rebuild takes
 // 200 more for each slot while it lasts.
 #pragma once
 
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "balance/construction.h"
+#include "balance/few_racers.h"
 #include "balance/race.h"
 
 namespace ringmaster::balance {
@@ -41,8 +43,9 @@ class Rendezvous final : public Construction {
  private:
   static constexpr uint32_t shown_max = fallbacks_max + 1;
   static constexpr uint32_t kept_max = 12;
-  static constexpr size_t hidden_max = 2;
+  static constexpr size_t many_min = 13;    // where there have been more than few, down to so many
   static constexpr float never = FLT_MAX;   // later than every time
+  static_assert(kept_max > shown_max && many_min > kept_max && many_min <= FewRacers::racers_max);
 
   float& time_at(uint32_t place, uint32_t slot) noexcept { return times_.data()[size_t{place} * stride_ + slot]; }
   uint16_t& member_at(uint32_t place, uint32_t slot) noexcept {
@@ -52,30 +55,24 @@ class Rendezvous final : public Construction {
     return time != other_time ? time < other_time : racer.precedes(racers_.data()[other]);
   }
 
-  struct Gone {
-    uint16_t index;
-    bool reweighed;
-  };
-  Places show();
-  void show_without_hidden(uint32_t first, Places& places) const;
-  size_t hidden_count() const;
-  void let_go(Gone gone);
-  void take_in(const Racer& racer);
-  void forget_hidden(size_t but);
+  std::vector<Racer> racers_of(std::span<const Member> members) const;
+  void go_on_with(std::vector<Racer> next);
+  Places show() const;
 
+  void add(const Racer& racer);
+  void reweigh(const Racer& racer);
+  void remove(uint16_t index);
   void renumber(uint16_t from, int step);
-  void provide_places(size_t places);
   void note_horizon();
   bool is_many(uint32_t strata) const noexcept { return strata > race_.strata() / 4; }
 
-  void add(const Racer& racer, uint16_t index);
+  void add_to_slots(uint16_t index);
   void add_to_lanes(uint32_t first, const Racer& racer, uint16_t index);
   void insert(uint32_t slot, float time, const Racer& racer, uint16_t index);
-  void remove(uint16_t index);
+  void remove_from_slots(uint16_t index);
   void remove_from_lanes(uint32_t first, uint16_t index);
   void take_out(uint32_t slot, uint16_t index);
 
-  void rebuild(std::vector<Racer> racers);
   void run_forward(std::vector<Racer> racers);
   void refill_short_slots();
   void refill(uint32_t slot);
@@ -83,12 +80,13 @@ class Rendezvous final : public Construction {
   Race race_;
   uint32_t slots_;
   uint32_t stride_;                  // slots_ rounded up to lanes
-  std::vector<Racer> racers_;        // the ready members of the last table and the hidden ones, ascending by number
+  FewRacers few_;
+  // All that follows is for many, and empty while there are few.
+  std::vector<Racer> racers_;        // the ready members of the last table, ascending by number
   // For each slot the earliest racers in order: place p of slot s is at p x stride_ + s. Places not taken, after those
   // that are, have the time `never` and no_member.
   std::vector<float> times_;
   std::vector<uint16_t> members_;    // indexes into racers_
-  uint32_t provided_ = 0;            // places that times_ and members_ have room for, at most kept_max
   // For each slot: every racer that comes before this time is among its places. It is the time of the earliest one that
   // has found no place, or earlier.
   std::vector<float> known_until_;

@@ -1,4 +1,4 @@
-// The rendezvous table from nothing.
+// The rendezvous table of many members from nothing.
 #include <algorithm>
 #include <bit>
 #include <numeric>
@@ -52,16 +52,6 @@ class Arrivals {
 
 }  // namespace
 
-void Rendezvous::rebuild(std::vector<Racer> racers) {
-  if (racers.size() > kept_max) return run_forward(std::move(racers));
-  racers_.clear();
-  std::ranges::fill(times_, never);
-  std::ranges::fill(members_, no_member);
-  std::ranges::fill(known_until_, never);
-  horizon_ = never;
-  for (size_t i = 0; i < racers.size(); ++i) add(racers[i], static_cast<uint16_t>(i));
-}
-
 // Runs all racers to a common time, and on by steps for the slots that have met fewer than a table shows. A slot's
 // arrivals are complete up to the time at which it was closed, and so are the earliest of them.
 void Rendezvous::run_forward(std::vector<Racer> racers) {
@@ -76,6 +66,7 @@ void Rendezvous::run_forward(std::vector<Racer> racers) {
   std::vector<uint8_t> closed(race_.strata(), 0);
   std::fill(closed.begin() + slots_, closed.end(), uint8_t{1});   // strata that belong to no slot
   std::vector<uint32_t> next_stratum(racers_.size(), 0);
+  known_until_.resize(stride_, never);
   auto time_limit = static_cast<float>(13 / weight);
   for (bool all_closed = false; !all_closed; time_limit *= 1.25f) {
     for (size_t rank = 0; rank < by_rank.size(); ++rank) {
@@ -98,7 +89,8 @@ void Rendezvous::run_forward(std::vector<Racer> racers) {
     }
   }
 
-  provide_places(kept_max);
+  times_.resize(size_t{kept_max} * stride_, never);
+  members_.resize(size_t{kept_max} * stride_, no_member);
   for (uint32_t slot = 0; slot < slots_; ++slot) {
     const auto earliest = arrivals.earliest(slot);
     for (uint32_t place = 0; place < kept_max; ++place) {

@@ -13,6 +13,9 @@
 //   ketama               w/W, 5-10 % off             its own points only               P log P       ketama.h
 //   assignment(-printed) very uneven, by intention   its own slots only                S             assignment.h
 //   md5                  uneven (few virtual nodes)  its own slots only                S             assignment.h
+//
+// A build is for what has changed since the last one. In rendezvous, the default, another weight costs 0.08 ms among 3
+// members and 0.3 ms among 10 (65,536 slots).
 #pragma once
 
 #include <cstdint>
@@ -24,6 +27,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/unwritten.h"
 
 namespace ringmaster::balance {
 
@@ -57,7 +61,7 @@ struct Places {
   uint32_t depth = 1;                        // the owner and its fall-backs: min(fallbacks_max + 1, ready), at least 1
   // depth blocks of `slots` cells, each an index of a member: block 0 the owners, block d the d-th fall-backs. Blocks
   // and not rows, because nearly every look-up reads an owner and nothing else.
-  std::vector<uint16_t> members{no_member};
+  UnwrittenVector<uint16_t> members{no_member};
   std::vector<uint32_t> points;              // ketama: ascending hashes; slot s is the point s
 };
 

@@ -1,4 +1,5 @@
 // The rendezvous table: against the definition computed slot by slot, its balance, and its promises on movement.
+#include <array>
 #include <cmath>
 
 #include "balance/race.h"
@@ -50,11 +51,11 @@ void expect_definition(uint32_t slots, size_t members, uint32_t weight_most, siz
 }
 
 TEST(Rendezvous, IsTheDefinitionForFewAndManyMembers) {
-  for (const size_t members : {1, 2, 3, 8, 9, 10, 12, 13, 14, 40, 300}) expect_definition(1024, members, 1);
+  for (const size_t members : {1, 2, 3, 8, 9, 10, 12, 13, 14, 16, 17, 40, 300}) expect_definition(1024, members, 1);
 }
 
 TEST(Rendezvous, IsTheDefinitionForUnlikeWeights) {
-  for (const size_t members : {3, 12, 13, 60}) {
+  for (const size_t members : {3, 12, 16, 17, 60}) {
     expect_definition(1024, members, 5);
     expect_definition(1024, members, 65535);
   }
@@ -63,13 +64,14 @@ TEST(Rendezvous, IsTheDefinitionForUnlikeWeights) {
 TEST(Rendezvous, IsTheDefinitionForSlotsThatAreNoPowerOfTwo) {
   for (const uint32_t slots : {1u, 2u, 3u, 255u, 257u, 1000u, 1025u}) {
     expect_definition(slots, 3, 1);
+    expect_definition(slots, 14, 2);
     expect_definition(slots, 20, 3);
   }
 }
 
 TEST(Rendezvous, EqualTimesAreDecidedByTheNames) {
   size_t equal_times = 0;
-  for (size_t members = 8; members <= 12; ++members) expect_definition(65536, members, 1, &equal_times);
+  for (size_t members = 8; members <= 18; members += 2) expect_definition(65536, members, 1, &equal_times);
   expect_definition(65536, 60, 1, &equal_times);
   EXPECT_GT(equal_times, 0u);   // otherwise this proves nothing
 }
@@ -221,10 +223,11 @@ TEST(Rendezvous, TableDoesNotDependOnItsHistory) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     expect_history_does_not_matter(1024, 6, 60, seed);
     expect_history_does_not_matter(1000, 16, 60, seed);
+    expect_history_does_not_matter(1000, 24, 60, seed);
     expect_history_does_not_matter(2048, 50, 40, seed);
     expect_history_does_not_matter(512, 400, 30, seed);
   }
-  expect_history_does_not_matter(65536, 14, 25, 99);
+  expect_history_does_not_matter(65536, 20, 25, 99);
 }
 
 // Single changes among many members, where a change touches the slots one by one.
@@ -260,10 +263,53 @@ TEST(Rendezvous, TableOfManyMembersDoesNotDependOnItsHistory) {
   }
 }
 
+// Weights go up and down for long, one at a time and several together, while members come, go and pause now and then:
+// each table is that of a new builder. Weights of all sizes, so that members change their places in most slots, in
+// some, and in hardly any.
+void expect_weights_leave_no_trace(uint32_t slots, size_t members, int steps, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  constexpr std::array<uint32_t, 8> weights{1, 1, 2, 3, 7, 100, 101, 65535};
+  const auto any_weight = [&] { return weights[random() % weights.size()]; };
+  std::vector<std::pair<uint32_t, bool>> known(members, {1, true});   // of S1, S2, …: the weight, and whether ready
+  Builder builder = builder_of({.slots = slots}, members);
+  for (int step = 0; step < steps; ++step) {
+    for (uint64_t changes = random() % 6 == 0 ? members : 1; changes > 0; --changes) {
+      const size_t which = random() % members;
+      const std::string name = name_number(which + 1);
+      if (random() % 10 == 0) {
+        builder.set_ready(name, known[which].second = !known[which].second);
+      } else if (random() % 10 == 0) {
+        builder.leave(name);
+        known[which] = {any_weight(), true};
+        join_ready(builder, name, known[which].first);
+      } else {
+        known[which].first = any_weight();
+        ASSERT_TRUE(builder.set_weight(name, known[which].first));
+      }
+    }
+    const Table table = builder.build();
+    if (step % 4 == 3) builder = builder.clone();
+    Builder fresh({.slots = slots});
+    for (size_t i = 0; i < members; ++i) {
+      if (known[i].second) join_ready(fresh, name_number(i + 1), known[i].first);
+    }
+    ASSERT_EQ(table.digest(), fresh.build().digest()) << members << " members, seed " << seed << " step " << step;
+  }
+}
+
+TEST(Rendezvous, WeightsLeaveNoTrace) {
+  for (const size_t members : {1, 2, 3, 5, 9, 10, 13, 16, 17, 18, 40}) {
+    expect_weights_leave_no_trace(1024, members, 150, members);
+    expect_weights_leave_no_trace(700, members, 50, members + 100);
+  }
+  expect_weights_leave_no_trace(65536, 3, 40, 7);
+  expect_weights_leave_no_trace(65536, 12, 25, 8);
+}
+
 TEST(Rendezvous, ShrinkingFromManyToFewAndBackIsTheSame) {
   Builder builder = builder_of({.slots = 2000}, 200);
   builder.build();
-  for (const size_t members : {100, 30, 13, 12, 11, 9, 4, 1, 3, 10, 12, 13, 60}) {
+  for (const size_t members : {100, 30, 16, 13, 12, 11, 9, 4, 1, 3, 10, 12, 13, 16, 17, 16, 13, 16, 17, 60}) {
     for (size_t i = 1; i <= 200; ++i) builder.set_ready(name_number(i), i <= members);
     Builder fresh = builder_of({.slots = 2000}, members);
     ASSERT_EQ(builder.build().digest(), fresh.build().digest()) << members;
