@@ -112,6 +112,7 @@ Task<FromEngine<ContainerFacts>> DockerRuntime::inspect(std::string id_or_name) 
 FromEngine<Place> DockerRuntime::place_of(const Container& container, const ContainerFacts& facts) const {
   Place place;
   place.container = container.name;
+  if (facts.marks) place.image = facts.marks->image;
   if (publish_) {
     if (facts.published_port == 0) {
       return std::unexpected(EngineFailure{0, fmt::format("its port {} is not published", settings_.port)});

@@ -89,6 +89,7 @@ std::optional<Marks> read_marks(const Json& labels) {
   marks.weight = *weight;
   marks.epoch = *epoch;
   marks.image = text_at(labels, label_image);
+  marks.template_image = text_at(labels, label_template);
   return marks;
 }
 
@@ -168,6 +169,10 @@ Read<ApiVersion> agree(const EngineAbout& about) {
 }
 
 // --- containers ----------------------------------------------------------------------------------------------------
+
+std::string next_image(const Marks& marks, std::string_view docker_image) {
+  return marks.image != docker_image && marks.template_image == docker_image ? marks.image : "";
+}
 
 std::string container_name(std::string_view replica, uint32_t epoch) { return fmt::format("{}.{}", replica, epoch); }
 
@@ -268,11 +273,14 @@ std::string read_refusal(uint16_t status, std::string_view body) {
 
 namespace {
 
+const std::string& image_of(const config::Settings::Docker& settings, const StartOrder& order) {
+  return order.image.empty() ? settings.image : order.image;
+}
+
 // What the settings say, and what `extra` may change.
 Json template_of(const ContainerPlan& plan) {
   const config::Settings::Docker& settings = plan.settings;
   Json json;
-  json["Image"] = plan.order.image.empty() ? settings.image : plan.order.image;
   if (!settings.command.empty()) json["Cmd"] = settings.command;
   json["Env"] = settings.environment;
   Json& host = json["HostConfig"];
@@ -300,7 +308,8 @@ void mark(Json& json, const config::Settings::Docker& settings, const StartOrder
   labels[std::string(label_number)] = std::to_string(order.number);
   labels[std::string(label_weight)] = std::to_string(order.weight);
   labels[std::string(label_epoch)] = std::to_string(order.epoch);
-  if (!order.image.empty()) labels[std::string(label_image)] = order.image;
+  labels[std::string(label_image)] = image_of(settings, order);
+  labels[std::string(label_template)] = settings.image;
 }
 
 }  // namespace
@@ -309,6 +318,7 @@ std::string create_body(const ContainerPlan& plan) {
   const config::Settings::Docker& settings = plan.settings;
   Json json = template_of(plan);
   // From here on nothing can be overridden: we must know the container again, and reach it.
+  json["Image"] = image_of(settings, plan.order);
   if (!at(json, "Env").is_array()) json["Env"] = Json::array();
   json["Env"].push_back(fmt::format("SERVER_ID={}", plan.order.name));
   json["Env"].push_back(fmt::format("PORT={}", settings.port));

@@ -46,15 +46,21 @@ inline constexpr std::string_view label_name = "ringmaster.name";
 inline constexpr std::string_view label_number = "ringmaster.number";
 inline constexpr std::string_view label_weight = "ringmaster.weight";
 inline constexpr std::string_view label_epoch = "ringmaster.epoch";
-inline constexpr std::string_view label_image = "ringmaster.image";   // where it is not the settings'
+inline constexpr std::string_view label_image = "ringmaster.image";
+inline constexpr std::string_view label_template = "ringmaster.template_image";  // docker.image, when it was made
 
 struct Marks {
   std::string instance, name;
   uint64_t number = 0;
   uint32_t weight = 1, epoch = 0;
-  std::string image;                    // as in StartOrder
+  std::string image;                    // that it was made from; "": not known
+  std::string template_image;           // what docker.image was then
   bool operator==(const Marks&) const = default;
 };
+
+// The image of the next lives of a container's replica, as in StartOrder: that of a roll for as long as docker.image is
+// what it was then. Whoever changes the settings after a roll has spoken last.
+std::string next_image(const Marks& marks, std::string_view docker_image);
 
 struct ContainerFacts {
   std::string id, name;

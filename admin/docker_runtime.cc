@@ -218,6 +218,19 @@ Task<void> DockerRuntime::remove_left_over(std::string id, std::string name) {
 
 // --- after a restart of ours -----------------------------------------------------------------------------------------
 
+void DockerRuntime::tell_adoption(const ContainerFacts& facts, std::string_view next_image) const {
+  const std::string& image = facts.marks->image;
+  if (image.empty() || image == settings_.image) {
+    log_info("docker: container {} is adopted", facts.name);
+  } else if (image == next_image) {
+    log_info("docker: container {} is adopted; it runs {} since a roll, and so will its successors, though "
+             "docker.image is {}: write {} there", facts.name, image, settings_.image, image);
+  } else {
+    log_warning("docker: container {} is adopted; it runs {}, its successors will run {}, which docker.image has "
+                "become since: POST /v1/roll replaces all", facts.name, image, next_image);
+  }
+}
+
 Task<std::vector<Found>> DockerRuntime::find(async::CancelScope& scope) {
   std::vector<ContainerFacts> all;
   async::Patience patience;
@@ -237,13 +250,14 @@ Task<std::vector<Found>> DockerRuntime::find(async::CancelScope& scope) {
   for (const ContainerFacts& facts : all) {
     const Marks& marks = *facts.marks;
     Found& found = by_name[marks.name];
-    if (found.epoch == 0) found = {marks.name, marks.number, marks.weight, marks.epoch, marks.image, {}};
+    const std::string next = next_image(marks, settings_.image);
+    if (found.epoch == 0) found = {marks.name, marks.number, marks.weight, marks.epoch, next, {}};
     if (facts.running && found.adopts.empty()) {
       found.adopts = facts.id;
       // Its own, though a dead one with a higher number lies beside it: names must not meet again.
-      found.image = marks.image;
+      found.image = next;
       to_adopt_.insert(facts.id);
-      log_info("docker: container {} is adopted", facts.name);
+      tell_adoption(facts, next.empty() ? settings_.image : next);
     } else {
       loop_.spawn(remove_left_over(facts.id, facts.name));
     }

@@ -55,6 +55,7 @@ class DockerRuntime final : public Runtime {
   async::Task<FromEngine<void>> choose_reach(async::CancelScope& scope);
   async::Task<FromEngine<void>> compare(async::CancelScope& scope);
   async::Task<FromEngine<std::vector<ContainerFacts>>> list(async::CancelScope& scope);
+  void tell_adoption(const ContainerFacts& facts, std::string_view next_image) const;
   async::Task<void> remove_left_over(std::string id, std::string name);
   async::Task<void> give_up_later(std::chrono::milliseconds time);
   void set_condition(bool able, std::string text);

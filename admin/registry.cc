@@ -203,7 +203,7 @@ std::vector<std::string> Registry::victims(size_t count, std::span<const std::st
 // --- what happened to a life ---------------------------------------------------------------------------------------
 
 void Registry::running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns,
-                       const std::string& container) {
+                       const std::string& container, const std::string& image) {
   Replica* replica = find_mutable(id);
   if (!replica) return;
   Life& life = *life_of(*replica, id);
@@ -211,6 +211,7 @@ void Registry::running(uint64_t id, const SocketAddress& address, int64_t pid, u
   life.upstream = std::make_shared<const proxy::Upstream>(id, replica->name, address, settings_.workers);
   life.pid = pid;
   life.container = container;
+  if (!image.empty()) life.image = image;
   std::string told = fmt::format("runs at {}", address.text());
   if (pid >= 0) told += fmt::format(", pid {}", pid);
   if (!container.empty()) told += fmt::format(", container {}", container);

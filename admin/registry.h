@@ -95,8 +95,8 @@ struct Life {
   proxy::UpstreamPtr upstream;   // nullptr until it runs
   int64_t pid = -1;              // -1 where there is none
   std::string container;         // its name; "" where there is none
-  std::string image;             // as in StartOrder
-  std::string adopts;            // the same
+  std::string image;             // as in StartOrder; once it runs, what it runs
+  std::string adopts;            // as in StartOrder
   bool dead = false;             // nothing is left to be stopped
 };
 
@@ -185,7 +185,7 @@ class Registry {
 
   // --- what happened to a life; unknown ids are lives that were retired in the meantime, and are passed over ---------
   void running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns,
-               const std::string& container = {});
+               const std::string& container = {}, const std::string& image = {});
   void lost(uint64_t id, const std::string& reason, uint64_t now_ns);      // it did not start, or died
   void answered(uint64_t id, uint64_t now_ns);
   void missed(uint64_t id, const std::string& reason, uint64_t now_ns);

@@ -45,6 +45,7 @@ struct Place {
   SocketAddress address;
   int64_t pid = -1;         // -1: not a process of ours
   std::string container;    // its name; "": not a container
+  std::string image;        // that it runs; "": not a container, or not known
 };
 
 // What an earlier run has left.

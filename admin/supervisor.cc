@@ -67,6 +67,9 @@ Task<void> Supervisor::run() {
 
 void Supervisor::join_first_replicas(std::vector<Found> found) {
   std::vector<NewReplica> first;
+  // What the last roll of an earlier run has brought to all.
+  if (!found.empty()) image_ = found.front().image;
+  if (std::ranges::any_of(found, [&](const Found& one) { return one.image != image_; })) image_.clear();
   for (Found& one : found) {
     first.push_back({one.name, one.weight, std::move(one.image), one.epoch, std::move(one.adopts)});
   }
@@ -74,7 +77,7 @@ void Supervisor::join_first_replicas(std::vector<Found> found) {
     for (uint32_t i = 1; first.size() < settings_.replicas.count; ++i) {
       const std::string name = fmt::format("Server{}", i);
       const auto same = [&](const NewReplica& other) { return other.name == name; };
-      if (std::ranges::none_of(first, same)) first.push_back({name});
+      if (std::ranges::none_of(first, same)) first.push_back({name, 1, image_});
     }
   } else {
     for (const auto& replica : settings_.replicas.static_list) first.push_back({replica.name, replica.weight});
@@ -391,7 +394,7 @@ bool Supervisor::table_has_replicas() const noexcept {
 
 void Supervisor::on_running(uint64_t id, const Place& place) {
   if (!registry_.find_life(id)) return;
-  registry_.running(id, place.address, place.pid, monotonic_ns(), place.container);
+  registry_.running(id, place.address, place.pid, monotonic_ns(), place.container, place.image);
   heartbeat_.watch(id, place.address);
   changed_.set();
 }

@@ -92,7 +92,7 @@ TEST_F(DockerBody, IsALockedUpContainerKnownByItsName) {
   EXPECT_EQ(made["Env"], json({"A=b=c", "SERVER_ID=Server1", "PORT=5000"}));
   EXPECT_EQ(made["Labels"]["team"], "x=y");
   EXPECT_EQ(made["Labels"]["ringmaster.epoch"], "3");
-  EXPECT_FALSE(made["Labels"].contains("ringmaster.image"));
+  EXPECT_EQ(made["Labels"]["ringmaster.image"], "web:1");
   EXPECT_EQ(made["NetworkingConfig"]["EndpointsConfig"]["net1"]["Aliases"], json({"Server1"}));
   const json& host = made["HostConfig"];
   EXPECT_EQ(host["NetworkMode"], "net1");
@@ -119,13 +119,28 @@ TEST_F(DockerBody, TakesTheOrdersImageAndTheProfile) {
   const json made = body({}, false, "{\"defaultAction\":1}");
   EXPECT_EQ(made["Image"], "web:2");
   EXPECT_EQ(made["Labels"]["ringmaster.image"], "web:2");
+  EXPECT_EQ(made["Labels"]["ringmaster.template_image"], "web:1");
   EXPECT_EQ(made["HostConfig"]["SecurityOpt"][1], "seccomp={\"defaultAction\":1}");
 }
 
+TEST(DockerImage, OfARollStaysUntilTheSettingsChange) {
+  Marks marks;
+  marks.image = "web:2";
+  marks.template_image = "web:1";
+  EXPECT_EQ(next_image(marks, "web:1"), "web:2") << "rolled, and the settings are what they were";
+  EXPECT_EQ(next_image(marks, "web:2"), "") << "written into the settings since";
+  EXPECT_EQ(next_image(marks, "web:3"), "") << "the settings have spoken last";
+  marks.image = "web:1";
+  EXPECT_EQ(next_image(marks, "web:1"), "") << "never rolled";
+  EXPECT_EQ(next_image(marks, "web:2"), "") << "never rolled";
+  EXPECT_EQ(next_image({}, "web:1"), "") << "not known";
+}
+
 TEST_F(DockerBody, MergesWhatTheOperatorAddsBelowWhatIsOurs) {
-  const json made = body(R"({"User":"7","Labels":{"a":"b","ringmaster.instance":"other"},"NetworkingConfig":5,
-      "HostConfig":{"NetworkMode":"host","CapDrop":null,"Tmpfs":{"/tmp":""},"AutoRemove":true}})");
+  const json made = body(R"({"User":"7","Image":"x","Labels":{"a":"b","ringmaster.instance":"other"},
+      "NetworkingConfig":5,"HostConfig":{"NetworkMode":"host","CapDrop":null,"Tmpfs":{"/tmp":""},"AutoRemove":true}})");
   EXPECT_EQ(made["User"], "7");
+  EXPECT_EQ(made["Image"], "web:1");
   EXPECT_EQ(made["HostConfig"]["Tmpfs"], json({{"/tmp", ""}}));
   EXPECT_FALSE(made["HostConfig"].contains("CapDrop"));
   EXPECT_EQ(made["Labels"]["a"], "b");
@@ -156,7 +171,7 @@ TEST(DockerContainer, IsReadWithItsMarksAndAddresses) {
   EXPECT_EQ(facts.id, id);
   EXPECT_EQ(facts.name, "Server1.3");
   ASSERT_TRUE(facts.marks);
-  EXPECT_EQ(*facts.marks, (Marks{"shop", "Server1", 1, 2, 3, ""}));
+  EXPECT_EQ(*facts.marks, (Marks{"shop", "Server1", 1, 2, 3, "", ""}));
   EXPECT_TRUE(facts.running);
   EXPECT_EQ(facts.address, "172.18.0.2");
   EXPECT_EQ(facts.published_port, 49153);

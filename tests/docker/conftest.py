@@ -21,6 +21,7 @@ def session_engine(context):
         folder, dockerfile = context
         engine.build(REPLICA, dockerfile, folder, "--target", "replica")
         engine.build("replica-2", f"FROM {REPLICA}\nENV VERSION=2\n")
+        engine.build("replica-3", f"FROM {REPLICA}\nENV VERSION=3\n")
         engine.build("replica-crash", f'FROM {REPLICA}\nCMD ["--nonsense"]\n')
         engine.build("replica-silent", f'FROM {REPLICA}\nENV LISTEN=127.0.0.1\n')
         engine.docker("network", "create", "net1")

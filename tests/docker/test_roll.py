@@ -1,7 +1,9 @@
 """Every replica gets a new image, one after the other, and nobody notices."""
 from __future__ import annotations
 
+from support.engine import REPLICA, docker_settings
 from support.load import Load, get
+from support.ringmaster import Ringmaster
 from support.wire import exchange, wait_until
 
 
@@ -59,3 +61,40 @@ def test_a_wrong_roll_is_refused(start_docker):
     ringmaster = start_docker({"replicas": {"count": 1}})
     for body in (b'{"image":""}', b'{"image":"a b"}', b'{"image":3}', b'{"picture":"x"}', b"[]"):
         assert roll(ringmaster, body).status == 400, body
+
+
+def test_the_image_of_a_roll_outlives_ringmaster_until_the_settings_change(engine, tmp_path):
+    def shown(ringmaster) -> set[str]:
+        return {replica["image"] for replica in ringmaster.replicas()}
+
+    def kill_one(ringmaster, container: str, successor: str):
+        engine.docker("kill", container)
+        wait_until(lambda: successor in images(engine) and len(ringmaster.ready_replicas()) == 2, 15, "it is back")
+
+    settings = docker_settings(engine, count=2)
+    first = Ringmaster(tmp_path, settings).start()
+    try:
+        assert shown(first) == {REPLICA}
+        assert roll(first, b'{"image":"replica-2"}').status == 200
+        assert shown(first) == {"replica-2"}
+    finally:
+        first.kill()
+    second = Ringmaster(tmp_path, settings).start()
+    try:
+        second.wait_for_log(r"Server1\.2 is adopted; it runs replica-2 since a roll", 1)
+        assert shown(second) == {"replica-2"}
+        kill_one(second, "Server1.2", "Server1.3")
+        assert second.admin_send("POST", "/add", '{"n":1,"hostnames":["S9"]}', timeout=30).status == 200
+        assert set(images(engine).values()) == {"replica-2"}, "successors and newcomers, too"
+        assert second.admin_send("POST", "/rm", '{"n":1,"hostnames":["S9"]}').status == 200
+        second.wait_for_log(r"replica S9: draining -> gone", 15)
+    finally:
+        second.kill()
+    settings["docker"]["image"] = "replica-3"
+    with Ringmaster(tmp_path, settings) as third:
+        third.wait_for_log(r"Server1\.3 is adopted; it runs replica-2, its successors will run replica-3", 1)
+        assert shown(third) == {"replica-2"}, "what runs, not what would"
+        kill_one(third, "Server1.3", "Server1.4")
+        assert images(engine)["Server1.4"] == "replica-3", "the settings have spoken last"
+        assert roll(third, b"").status == 200
+        assert shown(third) == {"replica-3"}
