@@ -475,6 +475,7 @@ std::unique_ptr<proxy::RouteTable> Registry::take_table(uint64_t now_ns) {
     ensure(replicas_[place]->life && replicas_[place]->life->upstream);
     table->upstreams.push_back(replicas_[place]->life->upstream);
     table->serving_ns.push_back(replicas_[place]->serving_ns);
+    table->entries.push_back(replicas_[place]->entries);
   }
   if (settings_.keep_homes) table->homes = homes();
   return table;
@@ -520,6 +521,7 @@ void Registry::set_in_table(Replica& replica, uint64_t now_ns) {
   if (wanted) {
     replica.serving_ns = replica.warms_up ? now_ns : 0;
     replica.warms_up = true;
+    ++replica.entries;
   }
   builder_.set_ready(replica.name, wanted);
   table_changed_ = true;

@@ -121,6 +121,7 @@ struct Replica {
   bool in_table = false;
   bool warms_up = false;         // the next time that it enters the table, others have served for it
   uint64_t serving_ns = 0;       // RouteTable::serving_ns
+  uint32_t entries = 0;          // RouteTable::entries
   bool quarantined = false;
   bool ejected = false;          // ready, as far as its heartbeat tells, but failing requests
   uint64_t ejected_ns = 0;

@@ -52,6 +52,10 @@ struct RouteTable {
   // serving_ns[i]: when upstreams[i] began to serve beside others, by the monotonic clock; 0, or past the end: it need
   // not be warmed up. For routing.slow_start.
   std::vector<uint64_t> serving_ns;
+  // entries[i]: how often the admin thread has let upstreams[i] in, having looked at it; past the end: 0. What workers
+  // hold against an upstream is forgotten where this is another number than before, and only there: most tables say
+  // nothing new about most replicas.
+  std::vector<uint32_t> entries;
   // With strict affinity: the table as it is when every member is ready. Its owners serve their slots or nobody does.
   // Its members are in joining order too, and those of `table` are among them.
   std::shared_ptr<const balance::Table> homes;

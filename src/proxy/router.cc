@@ -49,7 +49,8 @@ bool Router::adopt(const RouteTable& table) noexcept {
     while (lookup_->members()[seat] != table.upstreams[i]->name) ensure(++seat < seats_.size());
     UpstreamPool* pool = seats_[seat] = pool_for(table.upstreams[i]);
     const uint64_t serving_ns = i < table.serving_ns.size() ? table.serving_ns[i] : 0;
-    if (pool) pool->readmit(table.epoch, table.table.weights()[i], serving_ns);  // the admin thread has looked since
+    const uint32_t entry = i < table.entries.size() ? table.entries[i] : 0;
+    if (pool) pool->note_table(table.epoch, table.table.weights()[i], serving_ns, entry);
     else whole = false;
     if (serving_ns != 0 && parts_.settings.slow_start_ns != 0) {
       warming_until_ns_ = std::max(warming_until_ns_, serving_ns + parts_.settings.slow_start_ns);

@@ -208,9 +208,12 @@ void UpstreamPool::failed(http::Cause cause) noexcept {
   control_.report(worker_, {upstream_->id, cause, ejected});
 }
 
-void UpstreamPool::readmit(uint64_t epoch, uint32_t weight, uint64_t serving_ns) noexcept {
-  ejected_until_ns_ = 0;
-  failures_in_row_ = 0;
+void UpstreamPool::note_table(uint64_t epoch, uint32_t weight, uint64_t serving_ns, uint32_t entry) noexcept {
+  if (retired_ || entry != entry_) {
+    ejected_until_ns_ = 0;
+    failures_in_row_ = 0;
+  }
+  entry_ = entry;
   last_table_ = epoch;
   retired_ = false;
   weight_ = weight;

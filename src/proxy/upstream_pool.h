@@ -4,9 +4,9 @@
 // asked for, a completion says so and it is gone before anybody picks it.
 //
 // A replica that has failed so many exchanges in a row (refused, reset, hung, cut its answer or sent garbage) is out of
-// this worker's sight until the next table that names it or the end of `ejection_ns`, whichever comes first. The admin
-// thread is told of every failure, a hundred times a second at most, and asks the replica for itself; of an ejection it
-// is told always, and takes the replica out of the table for all.
+// this worker's sight until the admin thread lets it into a table anew or the end of `ejection_ns`, whichever comes
+// first. The admin thread is told of every failure, a hundred times a second at most, and asks the replica for itself;
+// of an ejection it is told always, and takes the replica out of the table for all.
 //
 // Room. Of limits.connections_per_replica every worker has its share (balance::share_of). Where all of them are busy,
 // exchanges wait here in the order in which they came; nobody who comes later is served before them. The router lets
@@ -94,9 +94,9 @@ class UpstreamPool : public Link<CrowdedTag> {
   // What became of an exchange with it. `overloaded` is our own failure, and says nothing about the replica.
   void failed(http::Cause cause) noexcept;
   void served() noexcept { failures_in_row_ = 0; }
-  // It is in the table of that epoch, which may have been without it for a while.
-  // `serving_ns`: as in RouteTable.
-  void readmit(uint64_t epoch, uint32_t weight, uint64_t serving_ns) noexcept;
+  // It is in the table of that epoch, which may have been without it for a while: then, and where the admin thread has
+  // let it in anew, it is as good as new. `serving_ns`, `entry`: as in RouteTable.
+  void note_table(uint64_t epoch, uint32_t weight, uint64_t serving_ns, uint32_t entry) noexcept;
   uint64_t last_table() const noexcept { return last_table_; }   // the epoch of the last one that named it
   uint64_t usable_from_ns() const noexcept { return ejected_until_ns_; }
   // The replica has left the table: idle connections end now, busy ones when their exchange does.
@@ -133,6 +133,7 @@ class UpstreamPool : public Link<CrowdedTag> {
   uint64_t last_table_ = 0;
   uint64_t report_after_ns_ = 0;
   uint32_t failures_in_row_ = 0;
+  uint32_t entry_ = 0;               // RouteTable::entries
   bool entered_ = false;
   bool retired_ = false;
 };

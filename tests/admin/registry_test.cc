@@ -522,6 +522,24 @@ TEST_F(RegistryTest, WhoComesBesideOthersWarmsUpAndTheFirstDoNot) {
   EXPECT_THAT(serving(), ElementsAre(0, before, now_));
 }
 
+// Workers hold failures against a replica until it is let in anew: another weight, or another replica, is no reason.
+TEST_F(RegistryTest, TablesTellHowOftenEachReplicaHasEntered) {
+  const auto entries = [&] { return registry_.take_table(now_)->entries; };
+  make_ready({"S1", "S2"});
+  EXPECT_THAT(entries(), ElementsAre(1, 1));
+  const NewReplica heavier[] = {{"S1", 5}};
+  ASSERT_TRUE(registry_.reweigh(heavier));
+  EXPECT_THAT(entries(), ElementsAre(1, 1));
+  const uint64_t id = registry_.find("S2")->life->id;
+  ASSERT_TRUE(registry_.eject(id, http::Cause::replica_reset, now_));
+  EXPECT_THAT(entries(), ElementsAre(1));
+  now_ += 60 * second;
+  registry_.answered(id, now_);
+  EXPECT_THAT(entries(), ElementsAre(1, 2));
+  make_ready({"S3"});
+  EXPECT_THAT(entries(), ElementsAre(1, 2, 1));
+}
+
 // --- homes ----------------------------------------------------------------------------------------------------------
 
 class Homes : public RegistryTest {

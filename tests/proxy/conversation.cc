@@ -38,14 +38,15 @@ void Conversation::publish(std::vector<SocketAddress> replicas) {
   publish_only(all);
 }
 
-void Conversation::publish_only(const std::set<size_t>& which) {
+void Conversation::publish_only(const std::set<size_t>& which, uint32_t entry, uint32_t weight) {
   balance::Builder builder(balance::TableSettings{});
   auto table = std::make_unique<RouteTable>();
   for (size_t i = 0; i < upstreams_.size(); ++i) {
-    ASSERT_TRUE(builder.join(upstreams_[i]->name, 1));
+    ASSERT_TRUE(builder.join(upstreams_[i]->name, weight));
     builder.set_ready(upstreams_[i]->name, which.contains(i));
     if (which.contains(i)) table->upstreams.push_back(upstreams_[i]);
   }
+  table->entries.assign(which.size(), entry);
   table->table = builder.build();
   control_->publish(std::move(table));
 }

@@ -33,8 +33,9 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   void start(std::vector<SocketAddress> replicas = {});
   // Another table, in force when it returns; the replicas in it are new ones.
   void publish(std::vector<SocketAddress> replicas);
-  // A table of some of those that are there, the same ones as before.
-  void publish_only(const std::set<size_t>& which);
+  // A table of some of those that are there, the same ones as before; the admin thread has let them in for the
+  // entry-th time.
+  void publish_only(const std::set<size_t>& which, uint32_t entry = 1, uint32_t weight = 1);
 
   Peer& client();                       // a new client connects
   SocketAddress server() { return world_->server(); }

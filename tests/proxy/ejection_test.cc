@@ -105,6 +105,47 @@ TEST_P(Ejection, EndsAfterItsTimeWhereNoTableComes) {
   serve_until_ejected(2);
 }
 
+// Weights are changed, others come and go: nobody has looked at this one.
+TEST_P(Ejection, OutlivesTablesThatSayNothingNewOfTheReplica) {
+  settings.ejection.consecutive_failures = 2;
+  start({refusing(), server()});
+  for (int i = 0; i < 40; ++i) serve_one();
+  ASSERT_EQ(ejections(0), 1u);
+  for (uint32_t weight = 2; weight < 8; ++weight) {
+    publish_only({0, 1}, 1, weight);
+    for (int i = 0; i < 5; ++i) serve_one();
+  }
+  EXPECT_EQ(requests(0), 2u);
+  EXPECT_EQ(ejections(0), 1u);
+}
+
+TEST_P(Ejection, EndsWhenTheReplicaIsLetInAnew) {
+  settings.ejection.consecutive_failures = 2;
+  start({refusing(), server()});
+  const auto fails_until_ejected = [&](uint64_t count) {
+    for (int i = 0; i < 40; ++i) serve_one();
+    EXPECT_EQ(ejections(0), count);
+    EXPECT_EQ(requests(0), 2 * count);
+  };
+  fails_until_ejected(1);
+  publish_only({0, 1}, 2);   // the worker may have slept through the table without it
+  fails_until_ejected(2);
+  publish_only({1}, 2);
+  serve_one();
+  publish_only({0, 1}, 2);   // it was out of the table: that is enough
+  fails_until_ejected(3);
+}
+
+TEST_P(Ejection, FailuresInARowAreCountedOnFromTableToTable) {
+  settings.ejection.consecutive_failures = 3;
+  start();
+  for (uint32_t round = 1; round <= 3; ++round) {
+    fail_one();
+    publish_only({0}, 1, round);
+  }
+  EXPECT_EQ(ejections(0), 1u);
+}
+
 TEST_P(Ejection, OfTheLastFailsOpen) {
   settings.ejection.consecutive_failures = 1;
   start({refusing()});
