@@ -124,7 +124,7 @@ Table Builder::build() {
     table.places_ = state_->construction->places(state_->members);
     table.index_points();
   } else if (state_->settings.kind != TableKind::ketama) {
-    table.places_.slots = state_->settings.slots;
+    table.places_.slots = table.places_.stride = state_->settings.slots;
     table.places_.members.assign(state_->settings.slots, no_member);
   }
   return table;

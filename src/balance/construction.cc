@@ -43,7 +43,7 @@ std::vector<uint16_t> ready_indexes(std::span<const Member> members) {
 
 Places clockwise(std::span<const uint16_t> ring, uint16_t ready) {
   Places places;
-  places.slots = static_cast<uint32_t>(ring.size());
+  places.slots = places.stride = static_cast<uint32_t>(ring.size());
   places.depth = static_cast<uint32_t>(std::min<size_t>(ready, fallbacks_max + 1));
   places.members.resize(size_t{places.slots} * places.depth);
 

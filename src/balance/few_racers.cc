@@ -1,6 +1,7 @@
 #include "balance/few_racers.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringmaster::balance {
 
@@ -10,7 +11,7 @@ FewRacers::FewRacers(const Race& race, uint32_t slots)
 void FewRacers::clear() noexcept {
   entrants_.clear();
   gone_.clear();
-  order_ = {};
+  order_.reset();
 }
 
 Places FewRacers::places(std::span<const Racer> racers) {
@@ -36,15 +37,10 @@ Places FewRacers::places(std::span<const Racer> racers) {
 Places FewRacers::show() const {
   Places places;
   places.slots = slots_;
+  places.stride = order_stride();
   places.depth = static_cast<uint32_t>(std::min(fallbacks_max + 1, entrants_.size()));
-  places.members.resize(size_t{places.depth} * slots_);
-  for (uint32_t place = 0; place < places.depth; ++place) {
-    const uint8_t* const from = order_.data() + size_t{place} * order_stride();
-    uint16_t* const to = places.members.data() + size_t{place} * slots_;
-    uint32_t first = 0;
-    for (; first + lanes <= slots_; first += lanes) widen(from + first, to + first);
-    std::copy(from + first, from + slots_, to + first);
-  }
+  places.members = {};
+  places.few = order_;
   return places;
 }
 
@@ -56,14 +52,13 @@ void FewRacers::take_out(size_t index) {
   gone_.front().times.reset();
   gone_.resize(std::min(gone_.size(), gone_max));
   entrants_.erase(entrants_.begin() + static_cast<ptrdiff_t>(index));
-  order_.resize(entrants_.size() * order_stride());
-  if (index < entrants_.size()) renumber(static_cast<uint8_t>(index), static_cast<uint8_t>(-1));
+  renumber(static_cast<uint8_t>(index), static_cast<uint8_t>(-1));
 }
 
 void FewRacers::put_in(size_t index, const Racer& racer) {
-  if (index < entrants_.size()) renumber(static_cast<uint8_t>(index), 1);
+  if (!order_) order_ = new_order();
+  renumber(static_cast<uint8_t>(index), 1);
   entrants_.insert(entrants_.begin() + static_cast<ptrdiff_t>(index), {racer, numbers_of(racer), {}});
-  order_.resize(entrants_.size() * order_stride());
   rearrange(nobody, static_cast<uint8_t>(index));
 }
 
@@ -93,12 +88,18 @@ void FewRacers::rearrange(uint8_t leaver, uint8_t comer) {
     Entrant& entrant = entrants_[comer];
     entrant.times = entrant.racer.weight == 1 ? entrant.numbers : std::make_shared_for_overwrite<float[]>(stride_);
   }
+  const std::shared_ptr<uint8_t[]> old = std::exchange(order_, new_order());
   uint8_t comes_to[lanes];
   std::fill_n(comes_to, lanes, nobody);
   for (uint32_t first = 0; first < stride_; first += lanes) {
     if (comer != nobody) count_earlier(first, comer, comes_to);
-    move_in_order(order_.data() + first, order_stride(), entrants_.size(), leaver, comer, comes_to);
+    move_in_order(old.get() + first, order_.get() + first, order_stride(), entrants_.size(), leaver, comer, comes_to);
   }
+}
+
+// For all racers that there are, and one more: rearrange() reads one place too many.
+std::shared_ptr<uint8_t[]> FewRacers::new_order() const {
+  return std::make_shared_for_overwrite<uint8_t[]>((entrants_.size() + 1) * order_stride());
 }
 
 // For each slot from `first` on: how many of the others come before this one, whose times are written on the way.
@@ -116,8 +117,15 @@ void FewRacers::count_earlier(uint32_t first, uint8_t comer, uint8_t* places) co
   narrow(earlier, places);
 }
 
+// A table may show the order: then it is a copy that is changed.
 void FewRacers::renumber(uint8_t from, uint8_t step) {
-  for (size_t first = 0; first < order_.size(); first += lanes) move_members(order_.data() + first, from, step);
+  if (from >= entrants_.size()) return;
+  const size_t cells = entrants_.size() * order_stride();
+  if (order_.use_count() > 1) {
+    const std::shared_ptr<uint8_t[]> shown = std::exchange(order_, new_order());
+    std::copy_n(shown.get(), cells, order_.get());
+  }
+  for (size_t first = 0; first < cells; first += lanes) move_members(order_.get() + first, from, step);
 }
 
 }  // namespace ringmaster::balance

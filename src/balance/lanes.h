@@ -121,15 +121,12 @@ inline void count_not_later(const float* __restrict others, const float* __restr
 inline void narrow(const uint32_t* __restrict from, uint8_t* __restrict to) noexcept {
   for (uint32_t i = 0; i < lanes; ++i) to[i] = static_cast<uint8_t>(from[i]);
 }
-inline void widen(const uint8_t* __restrict from, uint16_t* __restrict to) noexcept {
-  for (uint32_t i = 0; i < lanes; ++i) to[i] = from[i];
-}
 
-// The members' order, place after place in steps of `stride`: one member is taken out where it is met, one is put in at
-// the place that is said for each lane. Either may be none: 0xFF, or no such place. Here the places are the inner loop,
-// so that what is carried from one to the next stays in registers.
-inline void move_in_order(uint8_t* order, size_t stride, size_t places, uint8_t leaver, uint8_t comer,
-                          const uint8_t* comes_to) noexcept {
+// Writes the members' order anew, place after place in steps of `stride`: one member is taken out where it is met, one
+// is put in at the place that is said for each lane. Either may be none: 0xFF, or no such place. Here the places are
+// the inner loop, so that what is carried from one to the next stays in registers.
+inline void move_in_order(const uint8_t* __restrict order, uint8_t* __restrict new_order, size_t stride, size_t places,
+                          uint8_t leaver, uint8_t comer, const uint8_t* comes_to) noexcept {
   using Bytes [[gnu::vector_size(16)]] = uint8_t;
   static_assert(lanes % sizeof(Bytes) == 0);
   const auto load = [](const uint8_t* from) {
@@ -148,7 +145,7 @@ inline void move_in_order(uint8_t* order, size_t stride, size_t places, uint8_t 
       const Bytes comes = reinterpret_cast<Bytes>(to == at);
       const Bytes moved = (stays & ~come) | (previous & come);
       const Bytes is = (moved & ~comes) | (all_comer & comes);
-      std::memcpy(order + place * stride + i, &is, sizeof is);
+      std::memcpy(new_order + place * stride + i, &is, sizeof is);
       come |= comes;
       previous = stays;
       here = next;

@@ -68,7 +68,7 @@ void Rendezvous::go_on_with(std::vector<Racer> next) {
 
 Places Rendezvous::show() const {
   Places places;
-  places.slots = slots_;
+  places.slots = places.stride = slots_;
   places.depth = shown_max;
   places.members.resize(size_t{places.depth} * slots_);
   for (uint32_t place = 0; place < places.depth; ++place) {

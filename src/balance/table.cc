@@ -111,7 +111,7 @@ uint32_t Table::slot_at(uint32_t position) const noexcept {
 
 size_t Table::fallbacks(uint32_t slot, std::span<uint16_t> out) const noexcept {
   const size_t count = std::min<size_t>(out.size(), places_.depth - 1);
-  for (size_t i = 0; i < count; ++i) out[i] = places_.members[(i + 1) * places_.slots + slot];
+  for (size_t i = 0; i < count; ++i) out[i] = places_.member(static_cast<uint32_t>(i + 1), slot);
   return count;
 }
 
@@ -143,10 +143,11 @@ uint64_t Table::digest() const {
   uint64_t digest = XXH3_64bits(head.data(), head.size());
   digest = XXH3_64bits_withSeed(places_.points.data(), places_.points.size() * sizeof(uint32_t), digest);
   std::vector<uint16_t> ranks(places_.slots);
-  for (size_t depth = 0; depth < places_.depth; ++depth) {
-    std::transform(places_.members.begin() + static_cast<ptrdiff_t>(depth * places_.slots),
-                   places_.members.begin() + static_cast<ptrdiff_t>((depth + 1) * places_.slots), ranks.begin(),
-                   [&](uint16_t member) { return member == no_member ? no_member : rank[member]; });
+  for (uint32_t depth = 0; depth < places_.depth; ++depth) {
+    for (uint32_t slot = 0; slot < places_.slots; ++slot) {
+      const uint16_t member = places_.member(depth, slot);
+      ranks[slot] = member == no_member ? no_member : rank[member];
+    }
     digest = XXH3_64bits_withSeed(ranks.data(), ranks.size() * sizeof(uint16_t), digest);
   }
   return digest;

@@ -120,6 +120,7 @@ void read_settings(Reader& reader, TableSettings& settings, Places& places) {
 }
 
 void read_places(Reader& reader, bool with_points, uint32_t members, Places& places) {
+  places.stride = places.slots;
   places.members.assign(size_t{places.slots} * places.depth, no_member);
   std::array<uint16_t, fallbacks_max + 1> row;
   for (uint32_t slot = 0; slot < places.slots && reader.good(); ++slot) {
@@ -166,7 +167,7 @@ std::string Table::text() const {
     }
     for (uint32_t depth = 0; depth < places_.depth; ++depth) {
       if (depth > 0) text += ' ';
-      const uint16_t member = places_.members[size_t{depth} * places_.slots + slot];
+      const uint16_t member = places_.member(depth, slot);
       if (member == no_member) text += '-';
       else append(text, member);
     }
