@@ -219,6 +219,26 @@ Read<std::vector<ContainerFacts>> read_containers(std::string_view body) {
   return all;
 }
 
+Read<NetworkFacts> read_network(std::string_view body) {
+  constexpr size_t short_id_bytes = 12;  // that Docker puts into the name of a bridge, interface names being short
+  const Json json = parsed(body);
+  const std::string id = text_at(json, "Id");
+  if (!is_id(id)) return no_answer("/networks/…");
+  NetworkFacts facts;
+  if (text_at(json, "Driver") != "bridge") return facts;
+  facts.bridge = text_at(at(json, "Options"), "com.docker.network.bridge.name");
+  if (facts.bridge.empty()) facts.bridge = "br-" + id.substr(0, short_id_bytes);
+  const Json& pools = at(at(json, "IPAM"), "Config");
+  if (pools.is_array()) {
+    for (const Json& pool : pools) {
+      const std::string gateway = text_at(pool, "Gateway");
+      // Docker may put the length of the prefix behind it.
+      if (!gateway.empty()) facts.gateways.push_back(gateway.substr(0, gateway.find('/')));
+    }
+  }
+  return facts;
+}
+
 std::string read_last_words(std::string_view body) {
   // Eight bytes before each piece, unless the container has a terminal: stream, three zeros, the length, big end first.
   constexpr size_t head_bytes = 8;

@@ -75,6 +75,11 @@ struct ContainerFacts {
 // "Server1.3": a name of a replica has no dot.
 std::string container_name(std::string_view replica, uint32_t epoch);
 
+struct NetworkFacts {
+  std::string bridge;                   // the interface that the engine's machine has on it; "": none
+  std::vector<std::string> gateways;    // addresses of that interface
+};
+
 // The Id of {"Id":…}: POST /containers/create.
 Read<std::string> read_id(std::string_view body);
 // GET /containers/{id}/json
@@ -84,6 +89,8 @@ Read<std::vector<ContainerFacts>> read_containers(std::string_view body);
 // GET /containers/{id}/logs: the last `last_words_bytes` of it on one line, nothing in it that a terminal obeys.
 inline constexpr size_t last_words_bytes = 400;
 std::string read_last_words(std::string_view body);
+// GET /networks/{name}
+Read<NetworkFacts> read_network(std::string_view body);
 // {"message":…} of an answer that is no success, or what there is instead. `hint` is added for known causes.
 std::string read_refusal(uint16_t status, std::string_view body);
 

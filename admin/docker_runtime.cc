@@ -1,8 +1,11 @@
 #include "admin/docker_runtime.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,6 +63,22 @@ async::Listener lock_instance(const config::Settings::Docker& settings) {
                    fmt::format("docker.instance: another ringmaster runs '{}' on the engine at {}", settings.instance,
                                settings.engine),
                    "end it, or give this one another docker.instance");
+}
+
+// Whether the bridge is an interface of this machine: another's, or one in a virtual machine, has another network's id
+// in its name, or another address.
+bool is_here(const NetworkFacts& network) {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return false;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> freed(all, ::freeifaddrs);
+  for (const ifaddrs* one = all; one; one = one->ifa_next) {
+    if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || network.bridge != one->ifa_name) continue;
+    char text[INET_ADDRSTRLEN] = {};
+    const auto* address = reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
+    if (!::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text)) continue;
+    if (std::ranges::find(network.gateways, text) != network.gateways.end()) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -157,19 +176,32 @@ void DockerRuntime::set_condition(bool able, std::string text) {
 Task<FromEngine<void>> DockerRuntime::choose_reach(async::CancelScope& scope) {
   publish_ = settings_.reach == config::Reach::published;
   if (settings_.reach != config::Reach::automatic) co_return FromEngine<void>();
-  publish_ = true;
-  if (own_id_.empty()) co_return FromEngine<void>();
+  if (own_id_.empty()) co_return co_await look_for_bridge(scope);
   const auto body = co_await engine_.call("GET", fmt::format("/containers/{}/json", own_id_), "", engine_answer_time,
                                           &scope);
-  if (!body && body.error().status == 404) co_return FromEngine<void>();  // a container of another engine
+  if (!body && body.error().status == 404) co_return co_await look_for_bridge(scope);  // a container of another engine
   if (!body) co_return std::unexpected(body.error());
   const auto self = read_container(*body, settings_.network, settings_.port);
   if (!self) co_return std::unexpected(EngineFailure{0, self.error()});
-  publish_ = self->host_network;
-  if (publish_ || !self->address.empty()) co_return FromEngine<void>();
+  if (self->host_network) co_return co_await look_for_bridge(scope);
+  publish_ = false;
+  if (!self->address.empty()) co_return FromEngine<void>();
   co_return std::unexpected(EngineFailure{
       0, fmt::format("ringmaster's own container '{0}' is not on the network '{1}' (docker network connect {1} {0})",
                      self->name, settings_.network)});
+}
+
+// Whether containers on the network can be reached by their addresses from here. Where it cannot be known, by ports.
+Task<FromEngine<void>> DockerRuntime::look_for_bridge(async::CancelScope& scope) {
+  publish_ = true;
+  const FromEngine<std::string> body = co_await engine_.call(
+      "GET", "/networks/" + percent_encoded(settings_.network), "", engine_answer_time, &scope);
+  if (!body && body.error().unreachable()) co_return std::unexpected(body.error());
+  if (!body) co_return FromEngine<void>();
+  const Read<NetworkFacts> network = read_network(*body);
+  if (!network) co_return std::unexpected(EngineFailure{0, network.error()});
+  publish_ = !is_here(*network);
+  co_return FromEngine<void>();
 }
 
 Task<FromEngine<std::vector<ContainerFacts>>> DockerRuntime::list(async::CancelScope& scope) {

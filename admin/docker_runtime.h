@@ -10,7 +10,8 @@
 // heartbeats; what is to be ended waits. It is looked for again after 250 ms, doubled up to 2 s.
 //
 // How a container is reached: by its address on the network, or by a port of 127.0.0.1 that the engine chooses; see
-// docker.reach.
+// docker.reach. Behind such a port stands a process of the engine's (docker-proxy), which dies with it, live-restore or
+// not, while a bridge stays: so `auto` takes the addresses wherever the network's bridge is an interface of ours.
 #pragma once
 
 #include <memory>
@@ -53,6 +54,7 @@ class DockerRuntime final : public Runtime {
   async::Task<bool> stay_connected(async::CancelScope& scope);
   async::Task<void> listen(Listening& listening, async::CancelScope& scope);
   async::Task<FromEngine<void>> choose_reach(async::CancelScope& scope);
+  async::Task<FromEngine<void>> look_for_bridge(async::CancelScope& scope);
   async::Task<FromEngine<void>> compare(async::CancelScope& scope);
   async::Task<FromEngine<std::vector<ContainerFacts>>> list(async::CancelScope& scope);
   void tell_adoption(const ContainerFacts& facts, std::string_view next_image) const;

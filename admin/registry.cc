@@ -316,7 +316,7 @@ void Registry::fail_open(uint64_t now_ns) {
 
 // Whether a life that does not answer is ended now, or only taken out of the table.
 bool Registry::may_end_unwell(const Replica& replica) const noexcept {
-  if (!settings_.starts_replicas || paused_) return false;
+  if (!settings_.starts_replicas || paused_ || !able_) return false;
   return std::ranges::none_of(replicas_, [&](const auto& other) {
     return other.get() != &replica && other->replacing_unwell && !other->quarantined && !other->provisional;
   });

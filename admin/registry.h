@@ -24,7 +24,7 @@
 //
 // Ending the unwell is done by our own hand, so it is done to one replica at a time: others that miss their heartbeats
 // are taken out of the table and wait, alive, until the first is ready again (or quarantined). While healing is paused
-// all of them wait, and the dead are not replaced.
+// all of them wait, and the dead are not replaced; so they do while the runtime is not able to start and end any.
 //
 // A trial is a second life of a replica beside its own. It is started and probed as any other, and takes the first
 // one's place the moment it is ready; where it fails, the first one stays as it was.
@@ -183,6 +183,7 @@ class Registry {
   // Whether the dead are replaced and the unwell are ended. What operators order is done all the same.
   void set_paused(bool paused) noexcept { paused_ = paused; }
   bool paused() const noexcept { return paused_; }
+  void set_able(bool able) noexcept { able_ = able; }
 
   // --- what happened to a life; unknown ids are lives that were retired in the meantime, and are passed over ---------
   void running(uint64_t id, const SocketAddress& address, int64_t pid, uint64_t now_ns,
@@ -259,6 +260,7 @@ class Registry {
   proxy::CauseCounters ejections_;
   uint64_t ejections_withheld_ = 0;
   bool paused_ = false;
+  bool able_ = true;
 };
 
 }  // namespace ringmaster::admin

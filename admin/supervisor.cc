@@ -422,6 +422,7 @@ void Supervisor::on_suspicion(uint64_t id, const std::string& reason) {
 }
 
 void Supervisor::on_condition() {
+  registry_.set_able(runtime_.condition().able);
   changed_.set();
   tell_progress();
 }

@@ -394,8 +394,9 @@ constexpr Setting rows[] = {
          .default_text = "auto",
          .choices = reaches,
          .text = "network: by their addresses on the network, which also works on the engine's own Linux host and is "
-                 "the faster one. published: by ports of 127.0.0.1. auto: network where ringmaster is itself a "
-                 "container on that network, else published."}),
+                 "the faster one. published: by ports of 127.0.0.1, which serve nobody while the engine is "
+                 "stopped, with live-restore or not. auto: network where ringmaster is itself a container on that "
+                 "network, or has the network's bridge for an interface; else published."}),
     at<&S::docker, &S::Docker::port>({.key = "docker.port",
                                       .kind = Kind::integer,
                                       .default_text = "5000",

@@ -9,6 +9,7 @@ namespace ringmaster::admin {
 namespace {
 
 using nlohmann::json;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 const std::string id(64, 'a');
@@ -210,6 +211,19 @@ TEST(DockerContainer, IsRefusedWhereItsIdCouldNotStandInAPath) {
     EXPECT_FALSE(read_id(json({{"Id", bad}}).dump())) << bad;
     EXPECT_FALSE(read_containers(json::array({made}).dump())) << bad;
   }
+}
+
+TEST(DockerNetwork, IsReadWithItsBridge) {
+  json made = {{"Id", "0123456789abcdef"}, {"Driver", "bridge"}, {"Options", {{"x", "y"}}},
+               {"IPAM", {{"Config", {{{"Gateway", "172.18.0.1"}}, {{"Gateway", "10.0.0.1/24"}}, 7}}}}};
+  EXPECT_EQ(read_network(made.dump())->bridge, "br-0123456789ab");
+  EXPECT_THAT(read_network(made.dump())->gateways, ElementsAre("172.18.0.1", "10.0.0.1"));
+  made["Options"]["com.docker.network.bridge.name"] = "docker0";
+  EXPECT_EQ(read_network(made.dump())->bridge, "docker0");
+  made["Driver"] = "overlay";
+  EXPECT_EQ(read_network(made.dump())->bridge, "");
+  EXPECT_FALSE(read_network("{}"));
+  EXPECT_FALSE(read_network(R"({"Id":"../x"})"));
 }
 
 TEST(DockerLastWords, AreOneLineOfTheirEnd) {

@@ -157,6 +157,18 @@ TEST_F(RegistryTrialTest, TheUnwellAreEndedOneAtATime) {
   EXPECT_FALSE(at("b").life) << "its turn, now that the first is back";
 }
 
+TEST_F(RegistryTrialTest, TheUnwellWaitWhileTheRuntimeCannotReplaceThem) {
+  join({{"a"}});
+  const auto lives = start();
+  registry_.set_able(false);
+  registry_.missed(lives[0].id, "refused", now_ns_);
+  EXPECT_TRUE(table_ports().empty());
+  ASSERT_TRUE(at("a").life) << "it may be the engine's absence that makes it unwell";
+  registry_.set_able(true);
+  registry_.missed(lives[0].id, "refused", now_ns_);
+  EXPECT_FALSE(at("a").life);
+}
+
 TEST_F(RegistryTrialTest, WhilePausedTheUnwellAreOnlyTakenOut) {
   join({{"a"}});
   const auto lives = start();

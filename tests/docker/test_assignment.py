@@ -89,6 +89,16 @@ def test_published_ports_are_on_loopback_only(start_docker, engine):
     assert ringmaster.get("/home").status == 200
 
 
+def test_auto_on_the_engines_own_host_needs_no_published_ports(start_docker, engine):
+    """They would be lost whenever the engine is stopped."""
+    ringmaster = start_docker({"docker": {"reach": "auto"}})
+    bridge = engine.docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "net1")
+    for replica in ringmaster.ready_replicas():
+        assert replica["address"].rpartition(".")[0] == bridge.partition("/")[0].rpartition(".")[0]
+        assert not engine.inspect(replica["container"])["HostConfig"]["PortBindings"]
+    assert ringmaster.get("/home").status == 200
+
+
 def test_the_template_reaches_the_container(start_docker, engine, tmp_path):
     extra = tmp_path / "extra.json"
     extra.write_text(json.dumps({"User": "4711:4711", "HostConfig": {"Tmpfs": {"/tmp": "size=1m"}},

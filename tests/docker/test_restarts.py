@@ -113,6 +113,18 @@ def test_the_engine_may_be_away_for_ten_seconds_under_load(start_docker, engine)
     assert {name: before[name] for name in ("Server2.1", "Server3.1")}.items() <= engine.ours().items()
 
 
+def test_published_ports_are_lost_with_the_engine_and_come_back_with_the_same_containers(start_docker, engine):
+    """docker-proxy dies with the engine. Whoever does not answer then is not for that ended: the engine is away."""
+    ringmaster = start_docker({"docker": {"reach": "published"}})
+    before = engine.ours()
+    engine.stop()
+    wait_until(lambda: not ringmaster.ready_replicas(), 10, "no replica can be reached")
+    assert ringmaster.get("/home").status == 503
+    engine.start()
+    wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 10, "all are back")
+    assert engine.ours() == before and [one["epoch"] for one in ringmaster.replicas()] == [1, 1, 1]
+
+
 def test_a_death_while_the_engine_is_away_is_seen_at_once_and_healed_after(start_docker, engine):
     ringmaster = start_docker({"heartbeat": {"interval": "100ms"}})
     pid = engine.inspect("Server3.1")["State"]["Pid"]

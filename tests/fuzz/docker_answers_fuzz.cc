@@ -44,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const ContainerFacts& facts : *all) check(facts);
   }
   ensure(!read_refusal(500, bytes).empty());
+  (void)read_network(bytes);
   const std::string words = read_last_words(bytes);
   ensure(words.size() <= 3 * last_words_bytes && words.find_first_of("\n\r\x1b") == std::string::npos);
   if (const auto id = own_container(bytes)) ensure(id->size() == 64);
