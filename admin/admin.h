@@ -17,6 +17,7 @@
 #include "base/line_writer.h"
 #include "config/settings.h"
 #include "proxy/control.h"
+#include "proxy/sticky.h"
 
 namespace ringmaster::admin {
 
@@ -27,6 +28,7 @@ struct AdminParts {
   std::optional<async::Listener> drop_in;    // what the proxy port hands over in drop-in mode
   std::string version;
   LineWriter* access = nullptr;              // the access log's writer, where there is one; must outlive the Admin
+  const proxy::StickyCookies& sticky;        // the workers'; must outlive the Admin
 };
 
 class Admin {

@@ -73,8 +73,13 @@ Answer fail(const Objection& objection) {
   return answer;
 }
 
-Api::Api(Supervisor& supervisor, const config::Settings& settings, Guard guard, std::string version)
-    : supervisor_(supervisor), settings_(settings), guard_(std::move(guard)), version_(std::move(version)) {}
+Api::Api(Supervisor& supervisor, const config::Settings& settings, Guard guard, std::string version,
+         const proxy::StickyCookies& sticky)
+    : supervisor_(supervisor),
+      settings_(settings),
+      guard_(std::move(guard)),
+      version_(std::move(version)),
+      sticky_(sticky) {}
 
 // --- the doors -------------------------------------------------------------------------------------------------------
 

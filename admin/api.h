@@ -30,6 +30,7 @@
 #include "admin/supervisor.h"
 #include "async/http_server.h"
 #include "config/settings.h"
+#include "proxy/sticky.h"
 
 namespace ringmaster::admin {
 
@@ -40,8 +41,9 @@ inline constexpr std::string_view replica_path = "/v1/replicas/";
 
 class Api {
  public:
-  // All must outlive it.
-  Api(Supervisor& supervisor, const config::Settings& settings, Guard guard, std::string version);
+  // All must outlive it; `sticky`: the workers'.
+  Api(Supervisor& supervisor, const config::Settings& settings, Guard guard, std::string version,
+      const proxy::StickyCookies& sticky);
 
   async::Task<async::Answer> on_admin_port(const async::Request& request);
   async::Task<async::Answer> on_drop_in(const async::Request& request);
@@ -85,6 +87,7 @@ class Api {
   const config::Settings& settings_;
   const Guard guard_;
   const std::string version_;
+  const proxy::StickyCookies& sticky_;
 };
 
 }  // namespace ringmaster::admin

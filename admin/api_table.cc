@@ -67,10 +67,11 @@ Task<Answer> Api::get_explain(const Request& request) {
   if (!route) co_return no_table();
   const auto question = read_question(request.query());
   if (!question) co_return fail(400, "<Error> " + question.error());
-  const auto found = explain(*question, settings_, lookup_of(*route));
+  const balance::Table& lookup = lookup_of(*route);
+  const auto found = explain(*question, settings_, lookup, &sticky_);
   if (!found) co_return fail(400, "<Error> " + found.error());
-  const Judgement judged = judge(*found, *route, settings_);
-  co_return answer_with(200, explanation_json(*found, lookup_of(*route), Live{route->epoch, judged}));
+  const Judgement judged = judge(*found, *route, settings_, supervisor_.control(), monotonic_ns());
+  co_return answer_with(200, explanation_json(*found, settings_, lookup, judged, route->epoch));
 }
 
 Task<Answer> Api::post_plan(const Request& request) {

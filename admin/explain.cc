@@ -8,6 +8,7 @@
 
 #include "admin/text.h"
 #include "balance/policy.h"
+#include "http/client.h"
 #include "http/head.h"
 #include "http/key.h"
 
@@ -53,21 +54,62 @@ void look_up(Explanation& found, const balance::Table& table) {
   for (size_t i = 0; i < count; ++i) found.fallbacks.push_back(table.members()[fallbacks[i]]);
 }
 
+void read_cookie(Explanation& found, const http::RequestHead& head, const balance::Table& table,
+                 const proxy::StickyCookies* cookies) {
+  if (!cookies) {
+    found.sticky = Sticky::unknown;
+    return;
+  }
+  const auto named = cookies->named_in(head);
+  found.sticky_replica = named.replica;
+  const bool there = std::ranges::find(table.members(), named.replica) != table.members().end();
+  if (!named.present) found.sticky = Sticky::absent;
+  else if (named.code == 0) found.sticky = Sticky::not_ours;
+  else found.sticky = there ? Sticky::believed : Sticky::departed;
+}
+
+// As a worker finds them (proxy/router.cc).
+void read_request(Explanation& found, const http::RequestHead& head, const Question& question,
+                  const config::Settings& settings, const balance::Table& table,
+                  const proxy::StickyCookies* cookies) {
+  if (!settings.routing.sticky_cookie.empty()) read_cookie(found, head, table, cookies);
+  if (!routes_by_key(settings)) return;
+  std::vector<http::KeySource> sources;
+  for (const std::string& text : settings.routing.key) sources.push_back(http::KeySource::parse(text).value());
+  const http::Networks trusted = http::networks_of(settings.proxy.trusted_proxies);
+  const http::RequestKey key = http::find_key(head, http::client_of(head, question.client_ip, trusted), sources);
+  found.random = key.random || key.source == http::RequestKey::no_source;
+  found.source = found.random ? "random" : sources[key.source].text();
+  found.key = key.bytes;
+  if (!found.random) look_up(found, table);
+}
+
 }  // namespace
+
+std::string_view name_of(Sticky sticky) noexcept {
+  switch (sticky) {
+    case Sticky::absent: return "absent";
+    case Sticky::believed: return "believed";
+    case Sticky::departed: return "departed";
+    case Sticky::not_ours: return "not_ours";
+    case Sticky::unknown: return "unknown";
+  }
+  return "";
+}
 
 bool routes_by_key(const config::Settings& settings) {
   return balance::policy(settings.routing.table).value_or(balance::Policy::table) == balance::Policy::table;
 }
 
 std::expected<Explanation, std::string> explain(const Question& question, const config::Settings& settings,
-                                                const balance::Table& table) {
+                                                const balance::Table& table, const proxy::StickyCookies* cookies) {
   Explanation found;
   if (!routes_by_key(settings)) {
     found.source = settings.routing.table;
     found.random = true;
-    return found;
   }
   if (question.key) {
+    if (found.random) return found;
     found.source = "given";
     found.key = *question.key;
     look_up(found, table);
@@ -85,13 +127,7 @@ std::expected<Explanation, std::string> explain(const Question& question, const 
     return Sentence(fmt::format("the proxy would refuse this request: {} {}: {}", http::status_of(parser.cause()),
                                 http::name_of(parser.cause()), http::text_of(parser.cause())));
   }
-  std::vector<http::KeySource> sources;
-  for (const std::string& text : settings.routing.key) sources.push_back(http::KeySource::parse(text).value());
-  const http::RequestKey key = http::find_key(head, question.client_ip, sources);
-  found.random = key.random || key.source == http::RequestKey::no_source;
-  found.source = found.random ? "random" : sources[key.source].text();
-  found.key = key.bytes;
-  if (!found.random) look_up(found, table);
+  read_request(found, head, question, settings, table, cookies);
   return found;
 }
 

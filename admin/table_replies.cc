@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "admin/judgement.h"
@@ -19,9 +20,17 @@ std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 // Six digits behind the point: the shares of 65,536 slots differ in the fifth.
 double rounded(double value) { return std::round(value * 1e6) / 1e6; }
 
-void describe(Json& json, const Judgement& judged) {
-  json["verdict"] = balance::name_of(judged.verdict);
-  json["serves"] = judged.serves ? Json(*judged.serves) : Json(nullptr);
+double share_of(double share) { return rounded(std::min(1.0, share)); }
+
+Json warmth_json(const Warmth& warmth) {
+  Json json;
+  json["taken_over"] = share_of(warmth.taken_over);
+  json["this_slot_in_ms"] = (warmth.this_slot_in_ns + 999'999) / 1'000'000;
+  return json;
+}
+
+// What only a running proxy has: loads, replicas that warm up, hot keys.
+void describe_live(Json& json, const Judgement& judged, const config::Settings& settings) {
   json["in_flight"] = judged.in_flight;
   json["order"] = Json::array();
   for (const Candidate& one : judged.order) {
@@ -30,8 +39,20 @@ void describe(Json& json, const Judgement& judged) {
     shown["ready"] = one.standing != balance::Standing::absent;
     shown["in_flight"] = one.in_flight;
     shown["bound"] = one.allowed > 0 ? Json(one.allowed) : Json(nullptr);
+    shown["slow_start"] = one.warmth ? warmth_json(*one.warmth) : Json(nullptr);
     json["order"].push_back(std::move(shown));
   }
+  if (judged.heat.empty()) return;
+  Json workers = Json::array();
+  for (const Heat& heat : judged.heat) {
+    Json one;
+    one["share"] = heat.share ? Json(share_of(*heat.share)) : Json(nullptr);
+    one["hot"] = heat.hot;
+    workers.push_back(std::move(one));
+  }
+  json["hot_key"]["above"] = settings.routing.hot_key_share / 100.0;
+  json["hot_key"]["replicas"] = settings.routing.hot_key_replicas;
+  json["hot_key"]["workers"] = std::move(workers);
 }
 
 }  // namespace
@@ -89,7 +110,8 @@ std::string skew_json(const Skew& skew) {
   return text_of(json);
 }
 
-std::string explanation_json(const Explanation& found, const balance::Table& table, const std::optional<Live>& live) {
+std::string explanation_json(const Explanation& found, const config::Settings& settings, const balance::Table& table,
+                             const Judgement& judged, std::optional<uint64_t> epoch) {
   Json json;
   json["source"] = found.source;
   json["key"] = found.random ? Json(nullptr) : Json(found.key);
@@ -99,10 +121,19 @@ std::string explanation_json(const Explanation& found, const balance::Table& tab
     json["owner"] = found.owner ? Json(*found.owner) : Json(nullptr);
     json["fallbacks"] = found.fallbacks;
   }
-  json["table"] = balance::name_of(table.settings().kind);
-  json["slots"] = table.slots();
-  if (live) json["epoch"] = live->epoch;
-  if (live && !found.random) describe(json, live->judgement);
+  if (found.sticky) {
+    json["sticky"]["cookie"] = settings.routing.sticky_cookie;
+    json["sticky"]["state"] = name_of(*found.sticky);
+    json["sticky"]["names"] = found.sticky_replica.empty() ? Json(nullptr) : Json(found.sticky_replica);
+  }
+  json["table"] = routes_by_key(settings) ? balance::name_of(table.settings().kind) : settings.routing.table;
+  if (routes_by_key(settings)) json["slots"] = table.slots();
+  if (epoch) json["epoch"] = *epoch;
+  if (judged.by_chance) return text_of(json);
+  json["verdict"] = balance::name_of(judged.verdict);
+  json["serves"] = judged.serves ? Json(*judged.serves) : Json(nullptr);
+  if (!judged.sharers.empty()) json["serves_one_of"] = judged.sharers;
+  if (epoch) describe_live(json, judged, settings);
   return text_of(json);
 }
 

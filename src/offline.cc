@@ -54,9 +54,13 @@ std::string explain_offline(const CommandLine& line, const config::Settings& set
   }
   const auto file = value_of(line, "--table");
   const balance::Table table = file ? read_table(*file) : admin::first_table(settings);
-  const auto found = admin::explain(question, settings, table);
+  // A secret that is drawn at the start is no help here.
+  std::optional<proxy::StickyCookies> cookies;
+  if (!settings.routing.sticky_secret_file.empty()) cookies.emplace(settings);
+  const auto found = admin::explain(question, settings, table, cookies ? &*cookies : nullptr);
   if (!found) throw StartError(ExitCode::usage, found.error(), "");
-  return admin::explanation_json(*found, table, std::nullopt) + "\n";
+  const admin::Judgement judged = admin::judge_idle(*found, table, settings);
+  return admin::explanation_json(*found, settings, table, judged, std::nullopt) + "\n";
 }
 
 std::string table_offline(const CommandLine& line, const config::Settings& settings) {

@@ -94,7 +94,8 @@ int run_program(const config::Loaded& loaded, std::vector<int> passed_sockets) {
                         .listener = std::move(admin_listener),
                         .drop_in = door ? std::optional(std::move(door->listener)) : std::nullopt,
                         .version = RINGMASTER_VERSION,
-                        .access = access ? &*access : nullptr});
+                        .access = access ? &*access : nullptr,
+                        .sticky = threads.sticky()});
     for (const std::string& address : listeners.bound()) log_info("proxy listening on {}", address);
     log_info("admin listening on {}", admin_address);
     admin.run();

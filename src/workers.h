@@ -41,6 +41,8 @@ class WorkerThreads {
   WorkerThreads(proxy::Control& control, const config::Settings& settings, ProxyListeners& listeners,
                 proxy::UpstreamPtr drop_in_api, LineWriter* access);
   ~WorkerThreads();  // joins them: they end by Control's phase
+  // What signs and reads the workers' sticky cookies.
+  const proxy::StickyCookies& sticky() const noexcept { return proxy_settings_.sticky; }
 
  private:
   void start(uint32_t index, int cpu, std::vector<Fd> sockets, proxy::UpstreamPtr drop_in_api);

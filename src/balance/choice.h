@@ -109,6 +109,11 @@ constexpr uint64_t takes_over_after_ns(uint32_t slot, uint64_t identity, uint64_
   return rank * (span_ns >> 8) >> 16;
 }
 
+// Whether a replica that has served since then (0: always) still has slots to take over.
+constexpr bool warms_up(uint64_t serving_ns, uint64_t now_ns, uint64_t span_ns) noexcept {
+  return serving_ns != 0 && now_ns < serving_ns + span_ns;
+}
+
 // A worker's share of a limit for the whole process: they sum to the limit exactly. Where there are more workers than
 // the limit allows, each has one all the same, so that every worker can serve. 0 stays 0: no limit.
 constexpr uint32_t share_of(uint32_t limit, uint32_t workers, uint32_t worker) noexcept {

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "balance/choice.h"
 #include "balance/table.h"
 #include "base/address.h"
 #include "base/fd.h"
@@ -35,6 +36,13 @@ inline constexpr uint32_t workers_max = 256;
 struct Upstream {
   Upstream(uint64_t id_, std::string name_, SocketAddress address_, uint32_t workers)
       : id(id_), name(std::move(name_)), address(address_), authority(address_.text()), meters(workers) {}
+
+  // A worker's share of a limit of connections or places. What the division leaves over goes to other workers for each
+  // replica.
+  uint32_t share_of(uint32_t limit, uint32_t worker) const noexcept {
+    const auto workers = static_cast<uint32_t>(meters.size());
+    return balance::share_of(limit, workers, static_cast<uint32_t>((worker + id) % workers));
+  }
 
   const uint64_t id;            // never used twice while the program runs
   const std::string name;

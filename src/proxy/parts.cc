@@ -67,7 +67,6 @@ ProxySettings::ProxySettings(const config::Settings& settings, uint32_t workers_
   body_bytes_max = settings.limits.body_bytes;
   connections_max = settings.limits.connections != 0 ? share(settings.limits.connections, workers_)
                                                      : std::max(1u, clients_within_descriptor_limit() / workers_);
-  workers = workers_;
   connections_per_replica = settings.limits.connections_per_replica;
   queue_length = settings.limits.queue_length;
   queue_timeout_ns = ns(settings.limits.queue_timeout);

@@ -58,7 +58,7 @@ struct ProxySettings {
   uint64_t body_bytes_max;          // 0: any
   uint32_t connections_max;         // this worker's share
   // Of all workers together, to be shared by balance::share_of(); 0: any number of connections, no queue.
-  uint32_t workers, connections_per_replica, queue_length;
+  uint32_t connections_per_replica, queue_length;
   uint64_t queue_timeout_ns, affinity_wait_ns;
   balance::Affinity affinity = balance::Affinity::prefer;
   uint32_t balance_factor;          // in hundredths; 0: no bound

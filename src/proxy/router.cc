@@ -119,7 +119,7 @@ std::optional<Route> Router::route(const http::RequestHead& head, std::string_vi
   if (!lookup_ || seats_.empty()) return std::nullopt;
   const ProxySettings& settings = parts_.settings;
   Route route;
-  if (settings.sticky.on()) route.sticky = settings.sticky.code_in(head);
+  if (settings.sticky.on()) route.sticky = settings.sticky.named_in(head).code;
   if (settings.policy != balance::Policy::table) {
     route.slot = parts_.random.below(lookup_->slots());
     return route;

@@ -119,23 +119,13 @@ void UpstreamConnection::close_if_joined() noexcept {
 
 // --- the pool -------------------------------------------------------------------------------------------------------
 
-namespace {
-
-// What is left over by the division goes to other workers for each replica.
-uint32_t share_for(const Parts& parts, uint32_t limit, uint32_t worker, const Upstream& upstream) {
-  const uint32_t workers = parts.settings.workers;
-  return balance::share_of(limit, workers, static_cast<uint32_t>((worker + upstream.id) % workers));
-}
-
-}  // namespace
-
 UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, UpstreamPtr upstream)
     : parts_(parts),
       control_(control),
       worker_(worker),
       upstream_(std::move(upstream)),
-      connections_max_(share_for(parts, parts.settings.connections_per_replica, worker, *upstream_)),
-      queue_max_(share_for(parts, parts.settings.queue_length, worker, *upstream_)),
+      connections_max_(upstream_->share_of(parts.settings.connections_per_replica, worker)),
+      queue_max_(upstream_->share_of(parts.settings.queue_length, worker)),
       waiting_(parts, parts.settings.queue_timeout_ns, http::Cause::queue_timeout),
       identity_(balance::key_hash(upstream_->name)),
       sticky_field_(parts.settings.sticky.on() ? parts.settings.sticky.field_for(upstream_->name) : "") {}
@@ -224,7 +214,7 @@ void UpstreamPool::note_table(uint64_t epoch, uint32_t weight, uint64_t serving_
 
 bool UpstreamPool::warming(uint32_t slot) const noexcept {
   const uint64_t span_ns = parts_.settings.slow_start_ns, now = parts_.now();
-  if (serving_ns_ == 0 || now >= serving_ns_ + span_ns) return false;
+  if (!balance::warms_up(serving_ns_, now, span_ns)) return false;
   const uint64_t elapsed_ns = now > serving_ns_ ? now - serving_ns_ : 0;
   return elapsed_ns < balance::takes_over_after_ns(slot, identity_, span_ns);
 }

@@ -64,7 +64,8 @@ class AdminTest : public testing::Test {
     async::Listener listener = std::move(*async::listen_on(SocketAddress::loopback(0)));
     port_ = *async::bound_address(listener.get());
     std::thread admin([&] {
-      Admin made({settings_, control_, std::move(listener), std::nullopt, "0.1.0"});
+      const proxy::StickyCookies sticky(settings_);
+      Admin made({settings_, control_, std::move(listener), std::nullopt, "0.1.0", nullptr, sticky});
       made.run();
     });
     story();
@@ -176,7 +177,8 @@ TEST_F(AdminTest, ReplicasOfAHungKindAreReplacedAndEnded) {
 TEST_F(AdminTest, RefusesToStartWithWhatCannotWork) {
   const auto start = [&] {
     async::Listener listener = std::move(*async::listen_on(SocketAddress::loopback(0)));
-    Admin made({settings_, control_, std::move(listener), std::nullopt, "0.1.0"});
+    const proxy::StickyCookies sticky(settings_);
+    Admin made({settings_, control_, std::move(listener), std::nullopt, "0.1.0", nullptr, sticky});
   };
   settings_.admin.token_file = "/does/not/exist";
   EXPECT_THROW(start(), StartError);

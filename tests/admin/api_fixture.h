@@ -27,8 +27,9 @@ class ApiTest : public SupervisedTest {
     std::unique_ptr<Api> api;
     async::HttpServer server(loop_, [&](const async::Request& request) { return api->on_admin_port(request); });
     async::HttpServer drop_in(loop_, [&](const async::Request& request) { return api->on_drop_in(request); });
+    const proxy::StickyCookies sticky(settings_);
     tell([&]() -> Task<void> {
-      api = std::make_unique<Api>(*supervisor_, settings_, Guard(port_, token_), "0.1.0");
+      api = std::make_unique<Api>(*supervisor_, settings_, Guard(port_, token_), "0.1.0", sticky);
       server.serve(std::move(listener));
       drop_in.serve(std::move(drop_in_listener));
       co_await story();

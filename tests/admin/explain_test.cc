@@ -8,6 +8,7 @@
 #include "admin/judgement.h"
 #include "admin/text.h"
 #include "config/load.h"
+#include "../support/temp_file.h"
 
 namespace ringmaster::admin {
 namespace {
@@ -19,7 +20,13 @@ class ExplainTest : public testing::Test {
  protected:
   ExplainTest() { settings_.routing.table = "assignment"; }
   std::expected<Explanation, std::string> ask(Question question) {
-    return explain(question, settings_, first_table(settings_));
+    const proxy::StickyCookies cookies(settings_);
+    return explain(question, settings_, first_table(settings_), &cookies);
+  }
+  nlohmann::json shown(const Explanation& found, std::optional<uint64_t> epoch = std::nullopt) {
+    const balance::Table table = first_table(settings_);
+    return nlohmann::json::parse(
+        explanation_json(found, settings_, table, judge_idle(found, table, settings_), epoch));
   }
   Explanation of_url(std::string url, std::vector<std::string> headers = {}) {
     Question question;
@@ -66,10 +73,11 @@ TEST_F(ExplainTest, SaysThatARequestWithoutAKeyIsSpread) {
   const Explanation found = of_url("/home");
   EXPECT_TRUE(found.random);
   EXPECT_EQ(found.source, "random");
-  const auto shown = nlohmann::json::parse(explanation_json(found, first_table(settings_), Live{7, {}}));
-  EXPECT_TRUE(shown["key"].is_null());
-  EXPECT_FALSE(shown.contains("owner"));
-  EXPECT_EQ(shown["epoch"], 7);
+  const auto json = shown(found, 7);
+  EXPECT_TRUE(json["key"].is_null());
+  EXPECT_FALSE(json.contains("owner"));
+  EXPECT_FALSE(json.contains("verdict"));
+  EXPECT_EQ(json["epoch"], 7);
 }
 
 TEST_F(ExplainTest, SaysThatAPolicyAsksForNoKey) {
@@ -81,6 +89,84 @@ TEST_F(ExplainTest, SaysThatAPolicyAsksForNoKey) {
     EXPECT_TRUE(found->random);
     EXPECT_FALSE(found->owner);
   }
+}
+
+TEST_F(ExplainTest, FindsTheClientBehindTrustedProxies) {
+  settings_.routing.key = {"client_ip"};
+  settings_.proxy.trusted_proxies = {"10.0.0.0/8"};
+  Question question;
+  question.headers = {"X-Forwarded-For: 1.1.1.1, 198.51.100.1, 10.0.0.2"};
+  question.client_ip = "10.0.0.1";
+  EXPECT_EQ(ask(question)->key, "198.51.100.1");
+  question.client_ip = "203.0.113.1";
+  EXPECT_EQ(ask(question)->key, "203.0.113.1");
+}
+
+class StickyExplainTest : public ExplainTest {
+ protected:
+  StickyExplainTest() {
+    settings_.routing.sticky_cookie = "SRV";
+    settings_.routing.sticky_secret_file = secret_.path();
+  }
+  std::string cookie_of(const std::string& replica) const {
+    const std::string field = proxy::StickyCookies(settings_).field_for(replica);
+    return "Cookie: a=b; " + field.substr(12, field.find(';') - 12);
+  }
+  Explanation with(const std::string& cookie, const std::string& url = "/home?request_id=132574") {
+    return of_url(url, {cookie});
+  }
+  TempFile secret_{std::string(32, 's')};
+};
+
+TEST_F(StickyExplainTest, SaysWhomTheCookieNamesAndWhetherItIsBelieved) {
+  const Explanation believed = with(cookie_of("Server2"));
+  EXPECT_EQ(believed.sticky, Sticky::believed);
+  EXPECT_EQ(believed.sticky_replica, "Server2");
+  EXPECT_EQ(believed.owner, "Server3") << "of its slot";
+  auto json = shown(believed);
+  EXPECT_EQ(json["verdict"], "sticky");
+  EXPECT_EQ(json["serves"], "Server2");
+  EXPECT_EQ(json["sticky"], nlohmann::json::parse(R"({"cookie":"SRV","state":"believed","names":"Server2"})"));
+
+  const Explanation departed = with(cookie_of("Server9"));
+  EXPECT_EQ(departed.sticky, Sticky::departed);
+  EXPECT_EQ(departed.sticky_replica, "Server9");
+  EXPECT_EQ(shown(departed)["serves"], "Server3");
+  EXPECT_EQ(shown(departed)["verdict"], "owner");
+  for (const char* cookie : {"Cookie: SRV=Server2", "Cookie: SRV=Server2.0123456789abcdef", "Cookie: SRV=.",
+                             "Cookie: SRV=Server2.", "Cookie: SRV=x"}) {
+    EXPECT_EQ(with(cookie).sticky, Sticky::not_ours) << cookie;
+    EXPECT_EQ(shown(with(cookie))["serves"], "Server3");
+    EXPECT_TRUE(shown(with(cookie))["sticky"]["names"].is_null());
+  }
+  EXPECT_EQ(with("Cookie: srv=x").sticky, Sticky::absent);
+  EXPECT_EQ(with("Cookie: SRV=").sticky, Sticky::absent);
+}
+
+TEST_F(StickyExplainTest, ACookieDecidesWhereThereIsNoKeyAndUnderAPolicy) {
+  const Explanation random = with(cookie_of("Server2"), "/home");
+  EXPECT_EQ(random.source, "random");
+  EXPECT_EQ(shown(random)["serves"], "Server2");
+  EXPECT_EQ(shown(random)["verdict"], "sticky");
+  EXPECT_FALSE(shown(with("Cookie: SRV=x", "/home")).contains("serves"));
+  settings_.routing.table = "round_robin";
+  const Explanation by_turns = with(cookie_of("Server2"));
+  EXPECT_EQ(by_turns.source, "round_robin");
+  EXPECT_EQ(shown(by_turns)["serves"], "Server2");
+  EXPECT_FALSE(shown(by_turns).contains("slot"));
+  EXPECT_FALSE(shown(by_turns).contains("slots"));
+  EXPECT_FALSE(shown(with("Cookie: SRV=x")).contains("serves"));
+}
+
+TEST_F(StickyExplainTest, DoesNotPretendToKnowASecretThatSomebodyElseHasDrawn) {
+  Question question;
+  question.url = "/home?request_id=132574";
+  question.headers = {cookie_of("Server2")};
+  const auto found = explain(question, settings_, first_table(settings_), nullptr);
+  EXPECT_EQ(found->sticky, Sticky::unknown);
+  EXPECT_EQ(shown(*found)["sticky"]["state"], "unknown");
+  question.key = "132574";
+  EXPECT_FALSE(ask(question)->sticky) << "only the key was asked about";
 }
 
 TEST_F(ExplainTest, RefusesWhatTheProxyRefuses) {
@@ -102,7 +188,8 @@ TEST_F(ExplainTest, AnEmptyTableHasNoOwner) {
   settings_.replicas.count = 0;
   const Explanation found = of_url("/home?request_id=1");
   EXPECT_FALSE(found.owner);
-  EXPECT_TRUE(nlohmann::json::parse(explanation_json(found, first_table(settings_), std::nullopt))["owner"].is_null());
+  EXPECT_TRUE(shown(found)["owner"].is_null());
+  EXPECT_EQ(shown(found)["verdict"], "nobody");
 }
 
 TEST(Questions, AreReadFromAQuery) {

@@ -25,8 +25,8 @@ ROOMS = {
     "admin": {"base", "uring", "http", "async", "balance", "config"},
     "replica": {"base", "uring", "http", "async"},
 }
-# The one door between the admin thread and the workers.
-DOORS = {"admin": {"proxy/control.h", "proxy/meters.h"}}
+# The one door between the admin thread and the workers; and the cookies that both read.
+DOORS = {"admin": {"proxy/control.h", "proxy/meters.h", "proxy/sticky.h"}}
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
 COLUMNS_MAX = 120
