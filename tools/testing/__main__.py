@@ -1,7 +1,7 @@
 """tools/test: every part in turn, while the sanitizer builds are made in the background at the lowest priority.
 
 The end-to-end tests wait more than they work, so the builds cost them little. Whatever cannot run counts as one failed
-test, with its reason.
+test, with its reason. The last line is the count, also after a signal or LIMIT_SECONDS.
 """
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 
 from . import builds, steps
-from .builds import ASAN, FUZZ, RELEASE, ROOT, SANITIZER_ENVIRONMENT, TSAN, UNIT, Build, TestProgram
+from .builds import ASAN, FUZZER, RELEASE, ROOT, SANITIZER_ENVIRONMENT, TSAN, UNIT, Build, TestProgram
 from .tally import Part, Tally, count_gtest, count_junit, count_plain
 
 PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 FUZZ_SECONDS = 20
+LIMIT_SECONDS = 80 * 60
 
 
 def run_program(part: Part, build: Build, program: TestProgram, slowness: float):
@@ -46,7 +47,7 @@ def run_programs(part: Part, build: Build, suite: str, slowness: float = 1.0, at
         list(pool.map(lambda program: run_program(part, build, program, slowness), programs))
 
 
-def run_pytest(part: Part, build: Build, folder: str, *arguments: str, timeout: float = 1200):
+def run_pytest(part: Part, build: Build, folder: str, *arguments: str, timeout: float = 1800):
     if not build.make():
         part.add_failure(f"{build.name} could not be built")
         return
@@ -62,7 +63,7 @@ def run_pytest(part: Part, build: Build, folder: str, *arguments: str, timeout: 
 
 
 def unit(part: Part):
-    run_programs(part, UNIT, "unit")
+    run_programs(part, UNIT, "unit", slowness=3)
 
 
 def bench(part: Part):
@@ -101,8 +102,8 @@ def tsan(part: Part):
 
 def fuzz_one(part: Part, program: Path):
     """A short run on top of the corpus in the tree; what it finds stays in the build folder."""
-    target = program.name.removesuffix(FUZZ.only)
-    folder = FUZZ.results / "fuzz" / target
+    target = program.name.removesuffix(FUZZER)
+    folder = ASAN.results / "fuzz" / target
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "corpus").mkdir(parents=True)
     tree = ROOT / "tests/fuzz"
@@ -117,12 +118,12 @@ def fuzz_one(part: Part, program: Path):
 
 
 def fuzz(part: Part):
-    if not FUZZ.make():
-        part.add_failure(f"{FUZZ.name} could not be built")
+    if not ASAN.make():
+        part.add_failure(f"{ASAN.name} could not be built")
         return
-    programs = FUZZ.executables(FUZZ.only)
+    programs = ASAN.executables(FUZZER)
     if not programs:
-        part.add_failure(f"{FUZZ.name} has no fuzz targets")
+        part.add_failure(f"{ASAN.name} has no fuzz targets")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda program: fuzz_one(part, program), programs))
 
@@ -132,12 +133,12 @@ def browser(part: Part):
 
 
 def docker(part: Part):
-    run_pytest(part, RELEASE, "tests/docker", timeout=1800)
+    run_pytest(part, RELEASE, "tests/docker")
 
 
 PARTS = {"tidy": tidy, "bench": bench, "unit": unit, "e2e": e2e, "drills": drills, "browser": browser, "docker": docker,
          "asan": asan, "tsan": tsan, "fuzz": fuzz}
-BACKGROUND = {"asan": ASAN, "tsan": TSAN, "fuzz": FUZZ}
+BACKGROUND = {"asan": ASAN, "fuzz": ASAN, "tsan": TSAN}
 BEFORE_BUILDS = ("tidy", "bench")
 OPTIONAL_FOLDERS = ("browser", "docker")  # rooms that a later issue brings
 
@@ -162,6 +163,8 @@ def build_in_background(names: list[str]):
 
 def run_part(tally: Tally, name: str):
     part = tally.part(name)
+    if steps.stopped():
+        return part.add_failure(f"{name} did not run: {steps.stopped()}")
     steps.say(f"== {name}")
     began = time.monotonic()
     try:
@@ -172,27 +175,38 @@ def run_part(tally: Tally, name: str):
     steps.say(f"== {part.line()}")
 
 
-def main() -> int:
-    names = chosen_parts(sys.argv[1:])
-    builds.compiler_cache()
-    tally = Tally()
-    began = time.monotonic()
-    try:
-        for name in [name for name in names if name in BEFORE_BUILDS]:
-            run_part(tally, name)
-        build_in_background([name for name in names if name in BACKGROUND])
-        for name in [name for name in names if name not in BEFORE_BUILDS]:
-            run_part(tally, name)
-    except KeyboardInterrupt:
-        steps.end_everything()
-        tally.part("runner").add_failure("interrupted")
+def report(tally: Tally, seconds: float):
     print()
+    for build in builds.ALL:
+        if build.seconds:
+            print(f"{build.name:<40} {build.seconds:8.1f} s")
     for part in tally.parts:
         print(part.line())
         for failure in part.failures:
             print(f"    FAILED {failure}")
-    print(f"{time.monotonic() - began:.0f} s in all")
+    print(f"{seconds:.0f} s in all")
     print(tally.last_line(), flush=True)
+
+
+def main() -> int:
+    names = chosen_parts(sys.argv[1:])
+    steps.stop_on_signals()
+    steps.mark()
+    steps.tell_every(60)
+    limit = threading.Timer(LIMIT_SECONDS, steps.stop, [f"the limit of {LIMIT_SECONDS} s is over"])
+    limit.daemon = True
+    limit.start()
+    builds.compiler_cache()
+    tally = Tally()
+    began = time.monotonic()
+    for name in [name for name in names if name in BEFORE_BUILDS]:
+        run_part(tally, name)
+    build_in_background([name for name in names if name in BACKGROUND])
+    for name in [name for name in names if name not in BEFORE_BUILDS]:
+        run_part(tally, name)
+    for command in steps.end_strays():
+        steps.say(f"  was left running, and ended: {command[:150]}")
+    report(tally, time.monotonic() - began)
     return tally.exit_code
 
 

@@ -35,7 +35,7 @@ class Build:
     compiler: dict[str, str]
     options: dict[str, str]
     nice: int = 0
-    only: str = ""                  # build only the programs whose name ends with this
+    seconds: float = field(default=0.0, init=False)
     _ready: bool | None = field(default=None, init=False)
     _making: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -47,11 +47,12 @@ class Build:
     def results(self) -> Path:
         return self.folder / "results"
 
-    def make(self) -> bool:
-        """Configures where needed and builds everything, once; any thread. False: the log was shown."""
+    def make(self, ending: str = "") -> bool:
+        """Configures where needed and builds, once: everything, or the programs whose names end so. Any thread. False:
+        the log was shown."""
         with self._making:
             if self._ready is None:
-                self._ready = self._configure() and self._compile()
+                self._ready = self._configure() and self._compile(ending)
             return self._ready
 
     def _configure(self) -> bool:
@@ -64,18 +65,18 @@ class Build:
 
     def _differs(self) -> bool:
         """Somebody may have configured the folder in another way."""
-        current = {option["name"]: option["value"] for option in self._introspect("--buildoptions")}
-        return any(str(current.get(name)).lower() != value for name, value in self.options.items()
-                   if name != "b_sanitize")
+        def text(value) -> str:
+            return ",".join(value) if isinstance(value, list) else str(value).lower()
+        current = {option["name"]: text(option["value"]) for option in self._introspect("--buildoptions")}
+        return any(current.get(name) != value for name, value in self.options.items())
 
-    def _compile(self) -> bool:
-        targets = []
-        if self.only:
-            targets = [str(program.relative_to(self.folder)) for program in self.executables(self.only)]
-        return self._step("compile", ["ninja", "-C", str(self.folder), *targets], 1800)
+    def _compile(self, ending: str) -> bool:
+        targets = [str(program.relative_to(self.folder)) for program in self.executables(ending)] if ending else []
+        return self._step("compile", ["ninja", "-C", str(self.folder), *targets], 3600)
 
     def _step(self, what: str, command: list[str], timeout: float) -> bool:
         outcome = steps.run(command, self.results / f"{what}.log", timeout, self.compiler, nice=self.nice)
+        self.seconds += outcome.seconds
         if outcome.good:
             if outcome.seconds > 2:
                 steps.say(f"  {self.name}: {what} took {outcome.seconds:.0f} s")
@@ -110,8 +111,10 @@ _OPTIMIZED = {"optimization": "2", "debug": "false"}
 RELEASE = Build("build", GCC, {**_OPTIMIZED, "b_lto": "true", "werror": "true", "tests": "false",
                                "benchmarks": "false"})
 UNIT = Build("build-unit", GCC, {**_OPTIMIZED, "tests": "true", "benchmarks": "true"})
-_SANITIZED = {"buildtype": "debugoptimized", "b_lundef": "false", "mimalloc": "disabled", "benchmarks": "false"}
-ASAN = Build("build-asan", CLANG, {**_SANITIZED, "b_sanitize": "address,undefined"}, nice=19)
+# A finding's stack needs lines, and no more of the debug information.
+_SANITIZED = {"optimization": "1", "debug": "false", "cpp_args": "-g1", "b_lundef": "false", "mimalloc": "disabled",
+              "benchmarks": "false"}
+ASAN = Build("build-asan", CLANG, {**_SANITIZED, "b_sanitize": "address,undefined", "fuzzers": "true"}, nice=19)
 TSAN = Build("build-tsan", CLANG, {**_SANITIZED, "b_sanitize": "thread"}, nice=19)
-FUZZ = Build("build-fuzz", CLANG, {**_SANITIZED, "b_sanitize": "address,undefined", "fuzzers": "true"}, nice=19,
-             only="_fuzzer")
+ALL = (UNIT, RELEASE, ASAN, TSAN)
+FUZZER = "_fuzzer"   # what the names of ASAN's fuzz programs end with

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from . import builds, steps
-from .builds import FUZZ, ROOT, SANITIZER_ENVIRONMENT
+from .builds import ASAN, FUZZER, ROOT, SANITIZER_ENVIRONMENT
 
 AT_ONCE = 2
 TREE = ROOT / "tests/fuzz"
@@ -30,8 +30,8 @@ def findings(folder: Path) -> list[Path]:
 
 def fuzz(program: Path, seconds: int) -> bool:
     """True where nothing was found, now or in an earlier night."""
-    target = program.name.removesuffix(FUZZ.only)
-    folder = FUZZ.folder / "night" / target
+    target = program.name.removesuffix(FUZZER)
+    folder = ASAN.folder / "night" / target
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     bounds = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", f"-artifact_prefix={folder}/",
               "-print_final_stats=1"]
@@ -54,10 +54,10 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 64
     builds.compiler_cache()
-    if not FUZZ.make():
+    if not ASAN.make(FUZZER):
         return 1
-    programs = FUZZ.executables(FUZZ.only)
-    names = [program.name.removesuffix(FUZZ.only) for program in programs]
+    programs = ASAN.executables(FUZZER)
+    names = [program.name.removesuffix(FUZZER) for program in programs]
     unknown = [name for name in arguments[1:] if name not in names]
     if unknown:
         print(f"tools/fuzz: unknown target {unknown[0]!r}; there are {' '.join(names)}", file=sys.stderr)
@@ -66,12 +66,9 @@ def main(arguments: list[str]) -> int:
     share = max(1, seconds * AT_ONCE // max(len(chosen), AT_ONCE))
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         clean = list(pool.map(lambda program: fuzz(program, share), chosen))
-    return min(clean.count(False), 100)
+    return 130 if steps.stopped() else min(clean.count(False), 100)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        steps.end_everything()
-        sys.exit(130)
+    steps.stop_on_signals()
+    sys.exit(main(sys.argv[1:]))
