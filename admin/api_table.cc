@@ -23,6 +23,11 @@ Answer text_answer(std::string body) {
   return answer;
 }
 
+// Empty: the table decides.
+std::string_view policy_of(const config::Settings& settings) {
+  return routes_by_key(settings) ? std::string_view() : settings.routing.table;
+}
+
 Answer no_table() { return fail(503, "<Error> There is no table yet"); }
 
 }  // namespace
@@ -40,7 +45,7 @@ Task<Answer> Api::patch_replica(const Request& request) {
 Task<Answer> Api::get_table(const Request&) {
   const proxy::RouteTable* table = supervisor_.control().published();
   if (!table) co_return no_table();
-  co_return answer_with(200, table_json(table->table, table->epoch));
+  co_return answer_with(200, table_json(table->table, table->epoch, policy_of(settings_)));
 }
 
 Task<Answer> Api::get_export(const Request&) {
@@ -59,7 +64,7 @@ Task<Answer> Api::put_table(const Request& request) {
   const Outcome<void> done = supervisor_.reweigh(*weights);
   if (!done) co_return fail(done.error());
   route = supervisor_.control().published();
-  co_return answer_with(200, table_json(route->table, route->epoch));
+  co_return answer_with(200, table_json(route->table, route->epoch, policy_of(settings_)));
 }
 
 Task<Answer> Api::get_explain(const Request& request) {
@@ -91,8 +96,9 @@ Task<Answer> Api::post_plan(const Request& request) {
 Task<Answer> Api::get_skew(const Request&) {
   const proxy::Control& control = supervisor_.control();
   if (!control.published()) co_return no_table();
-  co_return answer_with(200, skew_json(measure_skew(supervisor_.registry(), *control.published(), control.previous(),
-                                                    traffic_of(control))));
+  Skew skew = measure_skew(supervisor_.registry(), *control.published(), control.previous(), traffic_of(control));
+  skew.by_key = routes_by_key(settings_);
+  co_return answer_with(200, skew_json(skew));
 }
 
 }  // namespace ringmaster::admin

@@ -56,6 +56,7 @@ struct Load {
 };
 struct Skew {
   uint64_t epoch = 0;
+  bool by_key = true;              // false: a policy routes, and what is said of keys and slots means nothing
   double keys_moved = 0;           // by this epoch's table against the one before
   size_t samples = 0;
   uint64_t requests = 0, in_flight = 0;

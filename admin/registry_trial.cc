@@ -1,6 +1,8 @@
 // Trials: a second life beside a replica's own, for replacing one that is well. See registry.h.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "admin/registry.h"
 #include "base/log.h"
 
@@ -43,8 +45,10 @@ void Registry::end_trial(Replica& replica, const std::string& reason, bool dead,
   if (!replica.life) replica.start_at_ns = now_ns;
 }
 
-// The life on trial is ready: it takes the place of the replica's own.
+// The life on trial is ready: it takes the place of the replica's own. It is as cold as any that comes, so that it is
+// warmed up where others can serve meanwhile.
 void Registry::pass_trial(Replica& replica, uint64_t now_ns) {
+  const bool has_served = replica.in_table;
   if (replica.life) retire(replica, "replaced by a new life that is ready", false, std::nullopt, now_ns);
   replica.life = std::move(replica.trial->life);
   replica.life->ready_ns = now_ns;
@@ -56,6 +60,10 @@ void Registry::pass_trial(Replica& replica, uint64_t now_ns) {
   change(replica, Happening::risen, fmt::format("epoch {} took over", replica.life->epoch), now_ns);
   log_info("replica {}: ready: {}", replica.name, replica.reason);
   set_in_table(replica, now_ns);
+  if (has_served) {
+    const auto in_table = std::ranges::count_if(replicas_, [](const auto& one) { return one->in_table; });
+    replica.serving_ns = in_table > 1 ? now_ns : 0;
+  }
   table_changed_ = true;
 }
 

@@ -162,7 +162,7 @@ std::string leaving_json(std::string_view name) {
   return text_of(json);
 }
 
-std::string table_json(const balance::Table& table, std::optional<uint64_t> epoch) {
+std::string table_json(const balance::Table& table, std::optional<uint64_t> epoch, std::string_view policy) {
   std::vector<uint64_t> slots(table.members().size());
   for (uint32_t slot = 0; slot < table.slots(); ++slot) {
     if (const uint16_t owner = table.owner(slot); owner != balance::no_member) ++slots[owner];
@@ -173,13 +173,13 @@ std::string table_json(const balance::Table& table, std::optional<uint64_t> epoc
     Json one;
     one["name"] = table.members()[i];
     one["weight"] = table.weights()[i];
-    one["slots"] = slots[i];
-    one["share"] = shares[i];
+    if (policy.empty()) one["slots"] = slots[i];
+    if (policy.empty()) one["share"] = shares[i];
     replicas.push_back(std::move(one));
   }
   Json json;
-  json["kind"] = balance::name_of(table.settings().kind);
-  json["slots"] = table.slots();
+  json["kind"] = policy.empty() ? balance::name_of(table.settings().kind) : policy;
+  if (policy.empty()) json["slots"] = table.slots();
   if (epoch) json["epoch"] = *epoch;
   json["digest"] = fmt::format("{:016x}", table.digest());
   json["replicas"] = std::move(replicas);

@@ -35,7 +35,8 @@ std::string rolled_json(const std::vector<std::string>& names);
 std::string leaving_json(std::string_view name);
 
 // {"kind":…,"slots":…,"epoch":…,"digest":…,"replicas":[{"name":…,"weight":…,"slots":…,"share":…}]}: of the keys
-std::string table_json(const balance::Table& table, std::optional<uint64_t> epoch);
+// Under a policy (its name) nobody owns a slot: names and weights only.
+std::string table_json(const balance::Table& table, std::optional<uint64_t> epoch, std::string_view policy = {});
 // {"proxy":{"listen":[…],…},…}: every row of the settings table; durations as text with their unit.
 std::string settings_json(const config::Settings& settings);
 

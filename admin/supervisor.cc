@@ -296,6 +296,7 @@ Task<Outcome<Names>> Supervisor::roll(std::optional<std::string> image) {
   const std::string chosen = image.value_or("");
   Names done;
   for (const std::string& name : registry_.names()) {
+    if (!done.empty()) co_await warmth_of(done.back());
     if (const std::string failure = co_await replace(name, chosen); !failure.empty()) {
       co_return refuse(ending_ ? Refused::Kind::ending : Refused::Kind::failed,
                        fmt::format("'{}' keeps its old life, {} had been replaced before it: {}", name, done.size(),
@@ -309,6 +310,17 @@ Task<Outcome<Names>> Supervisor::roll(std::optional<std::string> image) {
 }
 
 // One new life beside the old one, until it has taken over and the old one has ended; or why not.
+// Until slow start is over for it: those that serve its slots meanwhile should not be new themselves.
+Task<void> Supervisor::warmth_of(std::string name) {
+  const Replica* replica = registry_.find(name);
+  if (!replica || replica->serving_ns == 0 || settings_.routing.affinity == "strict") co_return;
+  const auto span = std::chrono::duration_cast<std::chrono::nanoseconds>(settings_.routing.slow_start);
+  async::Patience patience;
+  patience.scope = &adding_;
+  patience.deadline_ns = replica->serving_ns + static_cast<uint64_t>(span.count());
+  while (!ending_ && monotonic_ns() < patience.deadline_ns) co_await progress_.wait(patience);
+}
+
 Task<std::string> Supervisor::replace(std::string name, std::string image) {
   if (const Verdict begun = registry_.begin_trial(name, image, monotonic_ns()); !begun) co_return begun.error();
   settle_now();

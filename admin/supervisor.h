@@ -66,7 +66,8 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   // Other weights for replicas of any runtime, all of them or none; the new table is in force when it returns. Waits
   // for no other order: an addition under way may take long, and neither touches what the other does.
   Outcome<void> reweigh(const std::vector<NewReplica>& wishes);
-  // Gives every replica a new life under its name and slots, one after the other and each beside the old one: from
+  // Gives every replica a new life under its name and slots, one after the other and each beside the old one, and lets
+  // it warm up (routing.slow_start) before the next: from
   // `image` where the runtime has images, and where it is given; else from the settings. The first that is not ready
   // in time ends it: that replica keeps its old life, the ones before it their new one. Returns their names.
   async::Task<Outcome<std::vector<std::string>>> roll(std::optional<std::string> image);
@@ -109,6 +110,7 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   async::Task<Outcome<std::vector<std::string>>> start_together(std::vector<NewReplica> wishes);
   std::optional<Refused> objection_to_starts() const;
   async::Task<std::string> replace(std::string name, std::string image);
+  async::Task<void> warmth_of(std::string name);
 
   async::Loop& loop_;
   proxy::Control& control_;

@@ -82,26 +82,27 @@ std::string plan_json(const Plan& plan) {
 }
 
 std::string skew_json(const Skew& skew) {
+  const auto of_keys = [&](double share) { return skew.by_key ? Json(rounded(share)) : Json(nullptr); };
   Json replicas = Json::array();
   for (const Load& load : skew.loads) {
     Json one;
     one["name"] = load.name;
     one["weight"] = load.weight;
     one["fair_share"] = rounded(load.fair);
-    one["key_share"] = rounded(load.keys);
-    one["traffic_share"] = rounded(load.traffic);
+    one["key_share"] = of_keys(load.keys);
+    one["traffic_share"] = of_keys(load.traffic);
     one["request_share"] = rounded(load.requests);
     one["in_flight_share"] = rounded(load.in_flight);
     replicas.push_back(std::move(one));
   }
   Json most;
-  most["keys"] = rounded(max_over_fair(skew.loads, &Load::keys));
-  most["traffic"] = rounded(max_over_fair(skew.loads, &Load::traffic));
+  most["keys"] = of_keys(max_over_fair(skew.loads, &Load::keys));
+  most["traffic"] = of_keys(max_over_fair(skew.loads, &Load::traffic));
   most["requests"] = rounded(max_over_fair(skew.loads, &Load::requests));
   most["in_flight"] = rounded(max_over_fair(skew.loads, &Load::in_flight));
   Json json;
   json["epoch"] = skew.epoch;
-  json["keys_moved_by_epoch"] = rounded(skew.keys_moved);
+  json["keys_moved_by_epoch"] = of_keys(skew.keys_moved);
   json["samples"] = skew.samples;
   json["requests"] = skew.requests;
   json["in_flight"] = skew.in_flight;

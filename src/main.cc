@@ -51,8 +51,10 @@ int run(const config::Loaded& loaded) {
   return code;
 }
 
-// Also whether io_uring works here: throws the StartError that tells cause and remedy.
+// Also whether io_uring works here, and whether the secrets' files can be read: throws the StartError that tells cause
+// and remedy.
 int check(const config::Loaded& loaded) {
+  check_files(loaded.settings);
   uring::make_kernel_ring({});
   return print("ok\n" + config::differences(loaded));
 }

@@ -8,6 +8,7 @@
 
 #include "admin/explain.h"
 #include "admin/first_table.h"
+#include "admin/guard.h"
 #include "admin/judgement.h"
 #include "admin/replies.h"
 
@@ -61,6 +62,11 @@ std::string explain_offline(const CommandLine& line, const config::Settings& set
   if (!found) throw StartError(ExitCode::usage, found.error(), "");
   const admin::Judgement judged = admin::judge_idle(*found, table, settings);
   return admin::explanation_json(*found, settings, table, judged, std::nullopt) + "\n";
+}
+
+void check_files(const config::Settings& settings) {
+  const proxy::StickyCookies cookies(settings);
+  if (!settings.admin.token_file.empty()) admin::read_token(settings.admin.token_file);
 }
 
 std::string table_offline(const CommandLine& line, const config::Settings& settings) {

@@ -1,4 +1,4 @@
-// What ringmaster can say about a table without running: `ringmaster explain` and `ringmaster table`.
+// What ringmaster can say without running: `ringmaster explain`, `ringmaster table`, and of files `ringmaster check`.
 #pragma once
 
 #include <string>
@@ -12,5 +12,8 @@ namespace ringmaster {
 // that cannot be used).
 std::string explain_offline(const CommandLine& line, const config::Settings& settings);
 std::string table_offline(const CommandLine& line, const config::Settings& settings);
+
+// Reads the files that a start reads besides the settings. Throws the StartError that a start would.
+void check_files(const config::Settings& settings);
 
 }  // namespace ringmaster

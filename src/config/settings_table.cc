@@ -235,7 +235,9 @@ constexpr Setting rows[] = {
          .minimum = 0,
          .maximum = day_ms,
          .text = "A replica that comes, or comes back, beside others takes its slots over one after the other in this "
-                 "time; until then their fall-backs serve them. 0: at once. Strict affinity does without."}),
+                 "time; until then their fall-backs serve them. So does the new life that a roll gives a replica, and "
+                 "the roll goes on to the next when it is over. Clients that stick are not held back. 0: at once. "
+                 "Strict affinity does without."}),
     at<&S::routing, &S::Routing::hot_key_replicas>(
         {.key = "routing.hot_key_replicas",
          .kind = Kind::integer,
@@ -268,8 +270,10 @@ constexpr Setting rows[] = {
          .accepts = is_path_or_empty,
          .form = "the path of a file",
          .placeholder = "FILE",
-         .text = "A file of at least 16 bytes, the secret that sticky cookies are signed with. Without one it is drawn "
-                 "at each start, and cookies from before are not believed."}),
+         .text = "A file of 16 to 4096 bytes, the secret that sticky cookies are signed with. Instances that share it "
+                 "believe each other's cookies, and their own after a restart. It is read at the start; with another "
+                 "secret, cookies from before are not believed, and their clients go by their keys once. Without a "
+                 "file, each start draws a secret."}),
     at<&S::routing, &S::Routing::sticky_same_site>(
         {.key = "routing.sticky_same_site",
          .kind = Kind::choice,

@@ -115,5 +115,30 @@ TEST_F(TableApiTest, TheSkewShowsSharesAndWhatTheLastEpochMoved) {
   });
 }
 
+TEST_F(TableApiTest, UnderAPolicyNothingIsSaidOfKeysAndSlots) {
+  settings_.routing.table = "least_connections";
+  tell_api([this]() -> Task<void> {
+    const json skew = json::parse((co_await get("/v1/skew")).body);
+    EXPECT_TRUE(skew["keys_moved_by_epoch"].is_null());
+    EXPECT_TRUE(skew["max_over_mean"]["keys"].is_null());
+    EXPECT_TRUE(skew["max_over_mean"]["traffic"].is_null());
+    EXPECT_EQ(skew["max_over_mean"]["requests"], 0);
+    EXPECT_TRUE(skew["replicas"][1]["key_share"].is_null());
+    EXPECT_TRUE(skew["replicas"][1]["traffic_share"].is_null());
+    EXPECT_EQ(skew["replicas"][1]["fair_share"], 0.5);
+    const json table = json::parse((co_await get("/v1/table")).body);
+    EXPECT_EQ(table["kind"], "least_connections");
+    EXPECT_FALSE(table.contains("slots"));
+    EXPECT_FALSE(table["replicas"][0].contains("share"));
+    const ClientAnswer plan = co_await change("POST", "/v1/plan", R"({"remove":["Server1"]})");
+    EXPECT_EQ(plan.status, 409);
+    EXPECT_THAT(plan.body, HasSubstr("With routing.table least_connections no key has a home"));
+    const json found = json::parse((co_await get("/v1/explain?key=42")).body);
+    EXPECT_EQ(found["source"], "least_connections");
+    EXPECT_FALSE(found.contains("slot"));
+    EXPECT_FALSE(found.contains("serves"));
+  });
+}
+
 }  // namespace
 }  // namespace ringmaster::admin

@@ -71,6 +71,27 @@ TEST_F(RegistryTrialTest, ATrialTakesOverWhenItIsReadyAndNotBefore) {
   EXPECT_EQ(at("a").image, "web:2") << "of its next lives, too";
 }
 
+TEST_F(RegistryTrialTest, ANewLifeIsWarmedUpWhereOthersServeMeanwhile) {
+  const auto serving = [&] { return registry_.take_table(now_ns_)->serving_ns; };
+  const auto pass = [&](const char* name) {
+    now_ns_ += second_ns;
+    ASSERT_TRUE(registry_.begin_trial(name, "", now_ns_));
+    start();
+    ASSERT_EQ(registry_.trial_of(name), TrialState::none);
+  };
+  join({{"a"}});
+  start();
+  EXPECT_EQ(serving(), (std::vector<uint64_t>{0}));
+  pass("a");
+  EXPECT_EQ(serving(), (std::vector<uint64_t>{0})) << "it is alone";
+  join({{"b"}});
+  start();
+  const uint64_t b_ns = now_ns_;
+  EXPECT_EQ(serving(), (std::vector<uint64_t>{0, b_ns}));
+  pass("a");
+  EXPECT_EQ(serving(), (std::vector<uint64_t>{now_ns_, b_ns}));
+}
+
 TEST_F(RegistryTrialTest, ATrialThatFailsChangesNothing) {
   join({{"a"}});
   const auto first = start();

@@ -18,6 +18,16 @@ def roll(ringmaster, body: bytes = b""):
     return exchange(ringmaster.admin, "POST", "/v1/roll", body, timeout=60, **fields)
 
 
+def test_a_roll_lets_each_new_life_warm_up_before_the_next(start):
+    ringmaster = start({"routing": {"slow_start": "500ms"}, "proxy": {"drop_in": False}})
+    began = time.monotonic()
+    assert roll(ringmaster).status == 200
+    assert time.monotonic() - began > 1.0  # twice: nobody comes after the third
+    found = ringmaster.admin_get("/v1/explain?key=1").json()
+    warming = [one["name"] for one in found["order"] if one["slow_start"]]
+    assert warming in (["Server3"], []), found["order"]
+
+
 def test_a_roll_gives_every_replica_a_new_process_and_loses_nothing(start):
     ringmaster = start()
     before, pids = [ringmaster.get(f"/home?request_id={i}").body for i in range(50)], ringmaster.replica_pids()
