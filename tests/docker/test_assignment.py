@@ -103,10 +103,10 @@ def test_the_template_reaches_the_container(start_docker, engine, tmp_path):
     extra = tmp_path / "extra.json"
     extra.write_text(json.dumps({"User": "4711:4711", "HostConfig": {"Tmpfs": {"/tmp": "size=1m"}},
                                  "Labels": {"ringmaster.instance": "stolen"}}))
-    start_docker({"replicas": {"count": 1},
-                  "docker": {"memory": "64MiB", "cpu_thousandths": 500, "pids": 33, "environment": ["COLOUR=red"],
-                             "labels": ["team=shop"], "instance": "templated", "extra_file": str(extra)}})
-    found = engine.inspect("Server1.1")
+    template = {"memory": "64MiB", "cpu_thousandths": 500, "pids": 33, "environment": ["COLOUR=red"],
+                "labels": ["team=shop"], "instance": "templated", "extra_file": str(extra)}
+    ringmaster = start_docker({"replicas": {"count": 1}, "docker": template})
+    found = engine.inspect(ringmaster.ready_replicas()[0]["container"])
     assert found["HostConfig"]["Memory"] == 64 << 20 and found["HostConfig"]["NanoCpus"] == 500_000_000
     assert found["HostConfig"]["PidsLimit"] == 33 and found["HostConfig"]["Tmpfs"]["/tmp"].startswith("size=1m")
     assert {"COLOUR=red", "SERVER_ID=Server1", "PORT=5000"} <= set(found["Config"]["Env"])
