@@ -25,8 +25,10 @@ def outcome(ringmaster: Ringmaster, target: str) -> str:
         with Wire(ringmaster.proxy, 5) as wire:
             answer = wire.exchange(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
             return f"{answer.status}"
-    except (WireError, ConnectionResetError):
+    except ConnectionResetError:
         return "truncated"
+    except WireError as error:
+        return "left hanging" if isinstance(error.__cause__, TimeoutError) else "truncated"
 
 
 def run_faults(folder: Path, rounds: int, result: Result):
