@@ -84,6 +84,8 @@ const Refused refused_answers[] = {
     {"U3", OK "Transfer-Encoding: xchunked\r\n\r\n", Cause::response_framing},
     {"U3", OK "Transfer-Encoding:\r\n\r\n", Cause::response_framing},
     {"U4", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Cause::response_framing},
+    {"U4", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\ntransfer-encoding:CHUNKED\r\n\r\n0\r\n\r\n",
+     Cause::response_framing},
     {"U5", "HTTP/1.1 200 OK\nA: b\r\n\r\n", Cause::response_malformed},
     {"U5", OK "A: b\n\r\n", Cause::response_malformed},
     {"U6", OK "A: b\r\n c\r\n\r\n", Cause::response_malformed},
@@ -169,6 +171,8 @@ const Passed passed_answers[] = {
     {"U17", "GET", "HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n",
      ""},
     {"U18", "GET", chunked_head + "2\r\nhi\r\n0\r\nX-Admin: 1\r\nSet-Cookie: a\r\n\r\n", chunked_head, "hi"},
+    {"U18", "GET", OK "Trailer: host\r\ntransfer-encoding:chunked\r\n\r\n2\r\nhi\r\n00;x\r\nhost: evil\r\n\r\n",
+     chunked_head, "hi"},
     {"U19", "GET", OK "Connection: X-Own\r\nx-own: 1\r\nX-Ours: 2\r\nKeep-Alive: 3\r\nContent-Length: 0\r\n\r\n",
      OK "X-Ours: 2\r\nContent-Length: 0\r\n\r\n", ""},
     {"U19", "GET", OK "Connection: close\r\nContent-Length: 0\r\n\r\n", OK "Content-Length: 0\r\n\r\n", "", false},
@@ -207,6 +211,7 @@ struct Cut {
 
 const Cut cut_answers[] = {
     {"U12", OK "\r\nhello", Ending::reset},
+    {"U12", "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhello", Ending::reset},
     {"U13", OK "Content-Length: 10\r\n\r\nhello", Ending::end},
     {"U13", OK "Content-Length: 10\r\n\r\nhello", Ending::reset},
     {"U13", OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", Ending::end},
@@ -287,6 +292,21 @@ TEST_P(LawOfResponses, U8PassesHintsOnSwallowsContinueAndCountsThem) {
   again.write(interim(1) + ok("page"));
   EXPECT_EQ(answer(c).second, "502");
   EXPECT_EQ(refusals(Cause::response_too_many_interim), 1u);
+}
+
+TEST_P(LawOfResponses, U9ClosesBothSidesBehindAnAnswerThatCameBeforeTheRequestsEnd) {
+  start();
+  Peer& c = client();
+  c.write("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  wait_for(upstream(), "hello");
+  Peer& up = upstream();
+  up.write(ok("early"));
+  expect(c, OK "Content-Length: 5\r\nConnection: close\r\n\r\nearly");
+  c.write("5\r\nworld\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+  expect_orderly_end(c);
+  expect_end_of(up);
+  EXPECT_EQ(unread(up).find("/next"), std::string::npos);
+  expect_service();
 }
 
 TEST_P(LawOfResponses, U20TakesTheEndOfANewConnectionForAFailure) {
