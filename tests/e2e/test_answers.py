@@ -241,6 +241,25 @@ def _run(*arguments) -> str:
                           check=True).stdout
 
 
+def test_a_table_goes_to_another_ringmaster_and_outlives_a_restart_as_a_file(start):
+    one, other = start({"replicas": {"count": 3}}), start({"replicas": {"count": 3}})
+    fresh = Admin(other).ask("GET", "/v1/table")["digest"]
+    assert Admin(one).ask("GET", "/v1/table")["digest"] == fresh, "the same names and weights"
+    Admin(one).ask("PATCH", "/v1/replicas/Server2", {"weight": 3})
+    digest = Admin(one).ask("GET", "/v1/table")["digest"]
+    assert digest != fresh
+    exported = Admin(one).ask("GET", "/v1/table/export")
+    assert Admin(other).ask("PUT", "/v1/table", exported)["digest"] == digest
+    one.stop()
+    one.log.clear()
+    one.start()
+    assert Admin(one).ask("GET", "/v1/table")["digest"] == fresh, "weights given at run time are not written down"
+    assert Admin(one).ask("PUT", "/v1/table", exported)["digest"] == digest
+    for key in range(50):
+        here, there = (Admin(each).explain(f"/home?request_id={key}", []) for each in (one, other))
+        assert here["owner"] == there["owner"]
+
+
 def test_a_plan_is_what_then_happens_to_keys_and_traffic(start):
     ringmaster = start({"replicas": {"count": 4}, "proxy": {"drop_in": False}})
     dice = random.Random(22)
