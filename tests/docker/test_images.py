@@ -20,7 +20,7 @@ from support.wire import exchange, wait_until
 
 IO_URING = {"io_uring_enter", "io_uring_register", "io_uring_setup"}
 LOCKED_UP = ("--cap-drop", "ALL", "--read-only", "--security-opt", "no-new-privileges", "--tmpfs",
-             "/run/ringmaster:mode=0777", "--network", "none")
+             "/run/ringmaster:uid=5000,mode=0700", "--network", "none")
 
 
 def free_port() -> int:
@@ -156,7 +156,7 @@ class Compose:
 
 @pytest.fixture(params=["programs built before", *(["from nothing"] if FULL_BUILD else [])])
 def compose(images, context, tmp_path, request):
-    images.docker("network", "rm", "net1")
+    images.remove_network("net1")
     from_nothing = request.param == "from nothing"
     project = Compose(images, whole_tree(tmp_path / "tree") if from_nothing else context[0], from_nothing)
     try:
@@ -166,7 +166,7 @@ def compose(images, context, tmp_path, request):
                        capture_output=True, timeout=60)
         images.remove_all()
         if "net1" in images.docker("network", "ls", "--format", "{{.Name}}").split():
-            images.docker("network", "rm", "net1")
+            images.remove_network("net1")
         images.docker("network", "create", "net1")
 
 

@@ -146,6 +146,18 @@ class Engine:
         if ids := list(self.containers().values()):
             subprocess.run(["docker", "rm", "-f", "-v", *ids], env=self.environment, capture_output=True, timeout=60)
 
+    def remove_network(self, name: str):
+        """With the endpoints of containers that went while the engine was away, or are on their way out."""
+        def gone() -> bool:
+            for network in json.loads(self.docker("network", "inspect", name)):
+                for endpoint in network["Containers"].values():
+                    subprocess.run(["docker", "network", "disconnect", "-f", name, endpoint["Name"]],
+                                   env=self.environment, capture_output=True, timeout=30)
+            removed = subprocess.run(["docker", "network", "rm", name], env=self.environment, capture_output=True,
+                                     timeout=30)
+            return removed.returncode == 0
+        wait_until(gone, 20, f"the network {name} is removed", step=0.2)
+
     # --- images -------------------------------------------------------------------------------------------------------
     def build(self, name: str, dockerfile: str, context: Path | None = None, *options: str):
         """From the text of a Dockerfile; without a context nothing can be copied."""
