@@ -188,8 +188,7 @@ void KernelRing::send(int socket, std::span<const char> bytes, SendMode mode, ui
   if (closes && io_uring_sq_space_left(&ring_) < 2) submit_early();  // a link does not reach across submissions
   io_uring_sqe* entry = next_entry();
   // MSG_WAITALL: the kernel goes on by itself after a short send, so that there is one completion for all of it.
-  // MSG_MORE before a close: the end of the stream is what comes, and leaves in the last bytes' segment.
-  const int flags = MSG_NOSIGNAL | MSG_WAITALL | (mode == SendMode::now ? 0 : MSG_MORE);
+  const int flags = MSG_NOSIGNAL | MSG_WAITALL | (mode == SendMode::more_comes ? MSG_MORE : 0);
   io_uring_prep_send(entry, socket, bytes.data(), bytes.size(), flags);
   io_uring_sqe_set_data64(entry, user_data);
   if (!closes) return;

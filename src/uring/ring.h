@@ -38,7 +38,7 @@ struct Completion {
 enum class SendMode : uint8_t {
   now,         // leaves at once
   more_comes,  // MSG_MORE: the next send follows at once and may share the segment
-  then_close,  // the socket is closed as soon as all has left, and its end shares the last segment; see send()
+  then_close,  // and the socket is closed as soon as all has left; see send()
 };
 
 class Ring {
