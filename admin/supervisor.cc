@@ -309,7 +309,6 @@ Task<Outcome<Names>> Supervisor::roll(std::optional<std::string> image) {
   co_return done;
 }
 
-// One new life beside the old one, until it has taken over and the old one has ended; or why not.
 // Until slow start is over for it: those that serve its slots meanwhile should not be new themselves.
 Task<void> Supervisor::warmth_of(std::string name) {
   const Replica* replica = registry_.find(name);
@@ -321,6 +320,7 @@ Task<void> Supervisor::warmth_of(std::string name) {
   while (!ending_ && monotonic_ns() < patience.deadline_ns) co_await progress_.wait(patience);
 }
 
+// One new life beside the old one, until it has taken over and the old one has ended; or why not.
 Task<std::string> Supervisor::replace(std::string name, std::string image) {
   if (const Verdict begun = registry_.begin_trial(name, image, monotonic_ns()); !begun) co_return begun.error();
   settle_now();

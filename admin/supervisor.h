@@ -67,9 +67,9 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   // for no other order: an addition under way may take long, and neither touches what the other does.
   Outcome<void> reweigh(const std::vector<NewReplica>& wishes);
   // Gives every replica a new life under its name and slots, one after the other and each beside the old one, and lets
-  // it warm up (routing.slow_start) before the next: from
-  // `image` where the runtime has images, and where it is given; else from the settings. The first that is not ready
-  // in time ends it: that replica keeps its old life, the ones before it their new one. Returns their names.
+  // it warm up (routing.slow_start) before the next: from `image` where the runtime has images, and where it is given;
+  // else from the settings. The first that is not ready in time ends it: that replica keeps its old life, the ones
+  // before it their new one. Returns their names.
   async::Task<Outcome<std::vector<std::string>>> roll(std::optional<std::string> image);
   // While paused, the dead are not replaced and the unwell not ended. Orders are carried out all the same.
   Outcome<void> set_paused(bool paused);
