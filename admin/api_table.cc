@@ -72,7 +72,7 @@ Task<Answer> Api::get_explain(const Request& request) {
   if (!route) co_return no_table();
   const auto question = read_question(request.query());
   if (!question) co_return fail(400, "<Error> " + question.error());
-  const balance::Table& lookup = lookup_of(*route);
+  const balance::Table& lookup = route->lookup();
   const auto found = explain(*question, settings_, lookup, &sticky_);
   if (!found) co_return fail(400, "<Error> " + found.error());
   const Judgement judged = judge(*found, *route, settings_, supervisor_.control(), monotonic_ns());

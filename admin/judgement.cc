@@ -25,14 +25,12 @@ uint64_t in_flight_of(const proxy::Upstream& upstream) {
 class View {
  public:
   View(const proxy::RouteTable& route, const config::Settings& settings, uint64_t now_ns)
-      : route_(route), settings_(settings), lookup_(lookup_of(route)), now_ns_(now_ns) {
+      : route_(route), settings_(settings), lookup_(route.lookup()), now_ns_(now_ns) {
     seats_.assign(lookup_.members().size(), no_seat);
-    size_t seat = 0;   // both lists are in joining order
-    for (size_t i = 0; i < route.upstreams.size(); ++i, ++seat) {
-      while (lookup_.members()[seat] != route.upstreams[i]->name) ensure(++seat < seats_.size());
+    route.seat_upstreams([&](size_t i, size_t seat) {
       seats_[seat] = i;
       in_flight_ += in_flight_of(*route.upstreams[i]);
-    }
+    });
     const auto all = route.table.weights();
     weights_ = std::accumulate(all.begin(), all.end(), uint64_t{0});
   }
@@ -65,14 +63,13 @@ class View {
   static constexpr size_t no_seat = SIZE_MAX;
 
   std::optional<Warmth> warmth(size_t seat, uint32_t slot) const {
-    const uint64_t serving_ns = seat < route_.serving_ns.size() ? route_.serving_ns[seat] : 0;
+    const uint64_t serving_ns = route_.serving_since_ns(seat);
     const auto span_ns = static_cast<uint64_t>(std::chrono::nanoseconds(settings_.routing.slow_start).count());
     if (!balance::warms_up(serving_ns, now_ns_, span_ns)) return std::nullopt;
     const uint64_t elapsed_ns = now_ns_ > serving_ns ? now_ns_ - serving_ns : 0;
-    const uint64_t after_ns =
-        balance::takes_over_after_ns(slot, balance::key_hash(route_.upstreams[seat]->name), span_ns);
+    const uint64_t identity = balance::key_hash(route_.upstreams[seat]->name);
     return Warmth{.taken_over = static_cast<double>(elapsed_ns) / static_cast<double>(span_ns),
-                  .this_slot_in_ns = after_ns > elapsed_ns ? after_ns - elapsed_ns : 0};
+                  .this_slot_in_ns = balance::takes_over_in_ns(slot, identity, serving_ns, now_ns_, span_ns)};
   }
 
   // No worker has a connection left.
@@ -122,14 +119,10 @@ std::vector<std::string> sharers_of(const Judgement& judged, uint32_t few) {
 
 }  // namespace
 
-const balance::Table& lookup_of(const proxy::RouteTable& route) noexcept {
-  return route.homes ? *route.homes : route.table;
-}
-
 Judgement judge(const Explanation& explanation, const proxy::RouteTable& route, const config::Settings& settings,
                 const proxy::Control& control, uint64_t now_ns) {
   Judgement judged;
-  const balance::Table& lookup = lookup_of(route);
+  const balance::Table& lookup = route.lookup();
   const View view(route, settings, now_ns);
   judged.in_flight = view.in_flight();
   const bool sticks = explanation.sticky == Sticky::believed;

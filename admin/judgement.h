@@ -48,9 +48,7 @@ struct Judgement {
   std::vector<Heat> heat;          // by worker; empty where hot keys are like others, or there is no key
 };
 
-// The table in which requests are looked up: with strict affinity the one of all members, ready or not.
-const balance::Table& lookup_of(const proxy::RouteTable& route) noexcept;
-// `explanation` was made by lookup_of(route).
+// `explanation` was made by route.lookup().
 Judgement judge(const Explanation& explanation, const proxy::RouteTable& route, const config::Settings& settings,
                 const proxy::Control& control, uint64_t now_ns);
 // The same for a table of which nothing is known: every replica is ready, and nothing is under way.

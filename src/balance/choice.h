@@ -114,6 +114,15 @@ constexpr bool warms_up(uint64_t serving_ns, uint64_t now_ns, uint64_t span_ns) 
   return serving_ns != 0 && now_ns < serving_ns + span_ns;
 }
 
+// How long it is until such a replica takes over this slot; 0: it has.
+constexpr uint64_t takes_over_in_ns(uint32_t slot, uint64_t identity, uint64_t serving_ns, uint64_t now_ns,
+                                    uint64_t span_ns) noexcept {
+  if (!warms_up(serving_ns, now_ns, span_ns)) return 0;
+  const uint64_t elapsed_ns = now_ns > serving_ns ? now_ns - serving_ns : 0;
+  const uint64_t after_ns = takes_over_after_ns(slot, identity, span_ns);
+  return after_ns > elapsed_ns ? after_ns - elapsed_ns : 0;
+}
+
 // A worker's share of a limit for the whole process: they sum to the limit exactly. Where there are more workers than
 // the limit allows, each has one all the same, so that every worker can serve. 0 stays 0: no limit.
 constexpr uint32_t share_of(uint32_t limit, uint32_t workers, uint32_t worker) noexcept {

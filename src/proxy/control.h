@@ -23,6 +23,7 @@
 #include "balance/choice.h"
 #include "balance/table.h"
 #include "base/address.h"
+#include "base/error.h"
 #include "base/fd.h"
 #include "http/refusal.h"
 #include "proxy/meters.h"
@@ -67,6 +68,23 @@ struct RouteTable {
   // With strict affinity: the table as it is when every member is ready. Its owners serve their slots or nobody does.
   // Its members are in joining order too, and those of `table` are among them.
   std::shared_ptr<const balance::Table> homes;
+
+  // In which requests are looked up.
+  const balance::Table& lookup() const noexcept { return homes ? *homes : table; }
+  uint64_t serving_since_ns(size_t i) const noexcept { return i < serving_ns.size() ? serving_ns[i] : 0; }
+  uint32_t entries_of(size_t i) const noexcept { return i < entries.size() ? entries[i] : 0; }
+
+  // Calls meet(i, seat) for each upstream, in order: upstreams[i] is lookup().members()[seat]. Members without an
+  // upstream are homes that are not ready.
+  template <typename Meet>
+  void seat_upstreams(Meet&& meet) const {
+    const auto members = lookup().members();   // both lists are in joining order
+    size_t seat = 0;
+    for (size_t i = 0; i < upstreams.size(); ++i, ++seat) {
+      while (members[seat] != upstreams[i]->name) ensure(++seat < members.size());
+      meet(i, seat);
+    }
+  }
 };
 
 // What a worker tells the admin thread. Small, copied.

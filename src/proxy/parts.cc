@@ -1,10 +1,8 @@
 #include "proxy/parts.h"
 
-#include <arpa/inet.h>
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/log.h"
 #include "config/settings_table.h"

@@ -27,7 +27,7 @@ void Router::use(const RouteTable* table) noexcept {
   weights_in_sight_ = 0;
   lookup_ = nullptr;
   if (!table) return;
-  lookup_ = table->homes ? table->homes.get() : &table->table;
+  lookup_ = &table->lookup();
   if (table->epoch != epoch_ && adopt(*table)) epoch_ = table->epoch;
   plain_ = parts_.settings.policy == balance::Policy::table && parts_.settings.balance_factor == 0 &&
            parts_.now() >= warming_until_ns_;
@@ -42,20 +42,16 @@ bool Router::adopt(const RouteTable& table) noexcept {
     return false;
   }
   bool whole = true;
-  // A home whose member is not ready has a seat without a pool. Both lists of members are in joining order.
-  size_t seat = 0;
   warming_until_ns_ = 0;
-  for (size_t i = 0; i < table.upstreams.size(); ++i, ++seat) {
-    while (lookup_->members()[seat] != table.upstreams[i]->name) ensure(++seat < seats_.size());
+  table.seat_upstreams([&](size_t i, size_t seat) {
     UpstreamPool* pool = seats_[seat] = pool_for(table.upstreams[i]);
-    const uint64_t serving_ns = i < table.serving_ns.size() ? table.serving_ns[i] : 0;
-    const uint32_t entry = i < table.entries.size() ? table.entries[i] : 0;
-    if (pool) pool->note_table(table.epoch, table.table.weights()[i], serving_ns, entry);
+    const uint64_t serving_ns = table.serving_since_ns(i);
+    if (pool) pool->note_table(table.epoch, table.table.weights()[i], serving_ns, table.entries_of(i));
     else whole = false;
     if (serving_ns != 0 && parts_.settings.slow_start_ns != 0) {
       warming_until_ns_ = std::max(warming_until_ns_, serving_ns + parts_.settings.slow_start_ns);
     }
-  }
+  });
   for (auto& [id, pool] : pools_) {
     if (pool->last_table() == table.epoch) continue;
     pool->retire();

@@ -213,10 +213,8 @@ void UpstreamPool::note_table(uint64_t epoch, uint32_t weight, uint64_t serving_
 }
 
 bool UpstreamPool::warming(uint32_t slot) const noexcept {
-  const uint64_t span_ns = parts_.settings.slow_start_ns, now = parts_.now();
-  if (!balance::warms_up(serving_ns_, now, span_ns)) return false;
-  const uint64_t elapsed_ns = now > serving_ns_ ? now - serving_ns_ : 0;
-  return elapsed_ns < balance::takes_over_after_ns(slot, identity_, span_ns);
+  const uint64_t span_ns = parts_.settings.slow_start_ns;
+  return balance::takes_over_in_ns(slot, identity_, serving_ns_, parts_.now(), span_ns) > 0;
 }
 
 void UpstreamPool::retire() noexcept {

@@ -91,7 +91,7 @@ TEST_F(JudgementTest, StrictHoldsForAnOwnerWhoIsNotReady) {
   builder_.set_ready("B", false);
   route_.table = builder_.build();
   route_.upstreams.erase(route_.upstreams.begin() + 1);
-  EXPECT_EQ(lookup_of(route_).members().size(), 3u);
+  EXPECT_EQ(route_.lookup().members().size(), 3u);
   settings_.routing.affinity = "strict";
   const Judgement judged = ask(found);
   EXPECT_EQ(judged.verdict, Verdict::held);
