@@ -142,9 +142,12 @@ void decode_chunks(benchmark::State& state) {
 BENCHMARK(decode_chunks)->Arg(16)->Arg(1024)->Arg(16384);
 
 void transfer_by_length(benchmark::State& state) {
-  std::array<char, 64> arrival{};
+  constexpr size_t arrived = 64;
+  // transform() is promised this room, although a body by length does not use it.
+  std::array<char, BodyTransfer::front_bytes_max + arrived + BodyTransfer::back_bytes_max> arrival{};
+  char* const begin = arrival.data() + BodyTransfer::front_bytes_max;
   BodyTransfer body(Framing::length, UINT64_MAX, Framing::length, 0);
-  for (auto _ : state) benchmark::DoNotOptimize(body.transform(arrival.data(), arrival.data() + arrival.size()));
+  for (auto _ : state) benchmark::DoNotOptimize(body.transform(begin, begin + arrived));
 }
 BENCHMARK(transfer_by_length);
 
