@@ -32,6 +32,14 @@ def ratios(above, below):
     return {**spread(values), "low": low, "high": high}
 
 
+def growth_per_million(entries):
+    """Slope in bytes for each million requests, fitted to the second half of the readings: past the plateau that a
+    process climbs to, it is 0 where nothing leaks. `entries`: at least two, each with "requests" and "own_bytes"."""
+    late = entries[-max(2, (len(entries) + 1) // 2) :]
+    fit = statistics.linear_regression([e["requests"] for e in late], [e["own_bytes"] for e in late])
+    return fit.slope * 1e6
+
+
 class Samples:
     """All slices of a run, and what follows from them."""
 

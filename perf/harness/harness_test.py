@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """What the harness computes and draws, from made-up samples. What it measures is tried by perf/compare --tiny."""
 
+import os
 import re
+import subprocess
 import sys
+import tempfile
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
@@ -11,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
 from harness import cases, counting, figures, flame
+from harness.processes import Program
 from harness.report import Report
 
 
@@ -56,6 +60,56 @@ class Figures(unittest.TestCase):
         steady = [sample(r, "nginx", 10) for r in range(3)]
         samples = figures.Samples(lucky + steady)
         self.assertEqual(samples.better_peer("small-64", "cpu_us_per_request", ["nginx", "haproxy"]), "nginx")
+
+
+    def test_slope_sees_a_leak_and_no_plateau(self):
+        def readings(leak):
+            return [{"requests": i * 10**6, "own_bytes": 5000 * min(i, 3) + leak * i} for i in range(1, 11)]
+
+        self.assertAlmostEqual(figures.growth_per_million(readings(0)), 0)
+        self.assertAlmostEqual(figures.growth_per_million(readings(64)), 64)
+
+
+class Memory(unittest.TestCase):
+    MIB = 1 << 20
+    CODE = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file:
+    size = int(sys.argv[2])
+    pages = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
+    print("begun", flush=True)
+    sys.stdin.readline()
+    read = sum(pages[0:size:4096])
+    print("read", flush=True)
+    sys.stdin.readline()
+    written = bytearray(b"x") * size
+    print("written", flush=True)
+    sys.stdin.readline()
+"""
+
+    def test_own_memory_is_what_was_written_not_the_share_of_a_file(self):
+        file = Path(sys.executable).resolve()  # megabytes, and surely not in shared memory as a temporary file may be
+        size = file.stat().st_size
+        self.assertGreater(size, 2 * self.MIB)
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-c", self.CODE, str(file), str(size)]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            program = Program(command, os.sched_getaffinity(0), Path(folder) / "log", **pipes)
+            try:
+                memory = {}
+                for step in ("begun", "read", "written"):
+                    self.assertEqual(program.process.stdout.readline().strip(), step)
+                    memory[step] = program.memory()
+                    program.process.stdin.write("\n")
+                    program.process.stdin.flush()
+            finally:
+                program.close()
+                program.process.stdin.close()
+                program.process.stdout.close()
+        begun, read, written = memory.values()
+        self.assertGreater(read["rss"] - begun["rss"], size - self.MIB)
+        self.assertLess(read["own"] - begun["own"], self.MIB)
+        self.assertGreater(written["own"] - read["own"], size - self.MIB)
 
 
 class Cases(unittest.TestCase):
@@ -120,8 +174,8 @@ class Reports(unittest.TestCase):
             },
             "slices": slices,
             "growth": [
-                {"subject": "nginx", "requests": requests, "pss_bytes": pss}
-                for requests, pss in ((100, 1 << 20), (1000, 3 << 20))
+                {"subject": "nginx", "requests": requests, "own_bytes": own}
+                for requests, own in ((100, 1 << 20), (1000, 3 << 20))
             ],
             "memory": [
                 {
@@ -153,7 +207,8 @@ class Reports(unittest.TestCase):
         self.assertIn("missed by 0.13", row)
 
     def test_growth_is_from_the_first_reading_to_the_last(self):
-        self.assertIn("| nginx | 100: 1.00 | 1,000: 3.00 | **+2,048 KiB** |", self.report(three_rounds()))
+        row = self.row("| nginx | 100: 1.00", three_rounds())
+        self.assertIn("| 1,000: 3.00 | **+2,048 KiB** | +2275555.56 KiB |", row)
 
     def test_a_capped_step_says_so(self):
         self.assertIn("19,700 (instead of 20,000: descriptors)", self.report(three_rounds()))

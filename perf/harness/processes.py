@@ -10,6 +10,7 @@ from pathlib import Path
 from harness import machine
 
 PR_SET_PDEATHSIG = 1
+MEMORY_LINES = {"Rss:": ("rss",), "Pss:": ("pss",), "Pss_Anon:": ("own",), "Pss_Shmem:": ("own",)}  # in smaps_rollup
 _libc = ctypes.CDLL(None)  # loaded before any fork
 
 
@@ -69,15 +70,15 @@ class Program:
         return int(sum(machine.cpu_seconds(pid) for pid in self.pids()) * 1e9)
 
     def memory(self):
-        """Bytes: resident, proportional (shared pages divided among their users), and private."""
-        total = {"rss": 0, "pss": 0, "private": 0}
+        """Bytes: resident; proportional (shared pages divided among their users); and of the latter the own ones, which
+        the program itself has written. The rest are pages of files, and a library's are divided among all who run it:
+        there this program "grows" whenever another one ends."""
+        total = {"rss": 0, "pss": 0, "own": 0}
         for pid in self.pids():
             for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]:
                 name, value = line.split()[:2]
-                if name in ("Rss:", "Pss:"):
-                    total[name[:-1].lower()] += int(value) * 1024
-                elif name in ("Private_Clean:", "Private_Dirty:"):
-                    total["private"] += int(value) * 1024
+                for kind in MEMORY_LINES.get(name, ()):
+                    total[kind] += int(value) * 1024
         return total
 
     def close(self):

@@ -1,5 +1,7 @@
 """The results as Markdown."""
 
+from harness import figures
+
 MIB = 1024 * 1024
 
 
@@ -133,7 +135,7 @@ class Report:
             ))
         if rows:
             self._section(
-                "Process memory for each connection (bytes; growth over the process with none; not the kernel's)",
+                "Process memory for each connection (bytes written, above the process with none; not the kernel's)",
                 ("state", "connections", "subject", "bytes each: median (extremes)", "process in all (MiB)"),
                 rows,
             )
@@ -144,13 +146,14 @@ class Report:
             entries = [entry for entry in self.data["growth"] if entry["subject"] == subject]
             if entries:
                 first, last = entries[0], entries[-1]
-                grown = last["pss_bytes"] - first["pss_bytes"]
-                early, late = (f"{entry['requests']:,}: {entry['pss_bytes'] / MIB:.2f}" for entry in (first, last))
-                rows.append((subject, early, late, f"**{grown / 1024:+,.0f} KiB**"))
+                grown = last["own_bytes"] - first["own_bytes"]
+                early, late = (f"{entry['requests']:,}: {entry['own_bytes'] / MIB:.2f}" for entry in (first, last))
+                slope = f"{figures.growth_per_million(entries) / 1024:+.2f} KiB"
+                rows.append((subject, early, late, f"**{grown / 1024:+,.0f} KiB**", slope))
         if rows:
             self._section(
-                "Growth of one process under 64 busy connections (requests: MiB)",
-                ("subject", "early", "late", "grown by"),
+                "Growth of one process under 64 busy connections (requests: MiB of its own memory)",
+                ("subject", "early", "late", "grown by", "slope of the second half, each million"),
                 rows,
             )
 

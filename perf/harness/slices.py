@@ -211,14 +211,14 @@ def _capped(steps, most):
 
 
 def measure_growth(bench, subject, requests, steps=10):
-    """Memory of one process after each tenth of so many requests."""
+    """Own memory of one process after each tenth of so many requests."""
     entries, done = [], 0
     with bench.running(subject, site_for(bench, SMALL)):
         for _ in range(steps):
             outcome = bench.load.run(**SMALL.load(), requests=requests // steps, seconds=3600)
             done += right(outcome, subject, "growth")["answers"]
             time.sleep(SETTLE_SECONDS)
-            entries.append({"subject": subject.name, "requests": done, "pss_bytes": subject.program.memory()["pss"]})
+            entries.append({"subject": subject.name, "requests": done, "own_bytes": subject.program.memory()["own"]})
     return entries
 
 
@@ -237,7 +237,8 @@ def _memory_entry(state, step, count, subject, base):
         "state": state,
         "step": step,
         "connections": count,
-        "base_pss_bytes": base["pss"],
+        "base_own_bytes": base["own"],
+        "own_bytes": memory["own"],
         "pss_bytes": memory["pss"],
-        "bytes_per_connection": (memory["pss"] - base["pss"]) / count,
+        "bytes_per_connection": (memory["own"] - base["own"]) / count,
     }
