@@ -12,8 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import figures
+from harness import figures, machine
 from harness.options import TREE, refuse_if_busy
+
+MACHINE = ("cpu", "kernel")  # whose times are of another one are no measure
 
 
 def main():
@@ -26,7 +28,9 @@ def main():
             clean_up.callback(sides[-1].remove)
         _run(sides, arguments)
     if arguments.save:
-        arguments.save.write_text(json.dumps({"commit": sides[0].name, "times": sides[0].times}, indent=1) + "\n")
+        here = {name: machine.describe()[name] for name in MACHINE}
+        saved = {"commit": sides[0].name, "machine": here, "times": sides[0].times}
+        arguments.save.write_text(json.dumps(saved, indent=1) + "\n")
         print(f"Baseline of {sides[0].name} saved to {arguments.save}")
     if len(sides) == 2:
         _print_ratios(*sides)
@@ -64,6 +68,9 @@ class _Saved:
         saved = json.loads(path.read_text())
         self.name = f"{saved['commit']} (saved)"
         self.times = saved["times"]
+        here = machine.describe()
+        if others := [saved["machine"][name] for name in MACHINE if saved["machine"][name] != here[name]]:
+            print(f"{path}: saved on another machine ({', '.join(others)}): the ratios are not the commits' alone")
 
     def build(self):
         return {}
