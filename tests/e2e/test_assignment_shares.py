@@ -26,18 +26,19 @@ def count_shares(ringmaster, make_request, requests: int = 10_000) -> Counter:
     return report.bodies
 
 
-def assert_within_four_sigma(counts: Counter, shares: dict[str, float]):
+def assert_within_five_sigma(counts: Counter, shares: dict[str, float]):
     total = sum(counts.values())
     assert set(counts) <= set(shares)
     for name, percent in shares.items():
         share = percent / 100
         sigma = math.sqrt(total * share * (1 - share))
-        assert abs(counts[name] - total * share) <= 4 * sigma, (name, counts, shares)
+        # The ids are drawn anew in each run: four would fail one run of all tests in two thousand.
+        assert abs(counts[name] - total * share) <= 5 * sigma, (name, counts, shares)
 
 
 def test_ten_thousand_random_ids_fall_as_the_assignment_says(start):
     ringmaster = start({"routing": {"table": "assignment"}})
-    assert_within_four_sigma(count_shares(ringmaster, None), SHARES)
+    assert_within_five_sigma(count_shares(ringmaster, None), SHARES)
 
 
 def test_given_ids_go_to_their_golden_owner(start):
@@ -85,15 +86,15 @@ def test_shares_after_a_removal(start, victim, rest):
     answer = exchange(ringmaster.admin, "DELETE", "/rm", b'{"n": 1, "hostnames": ["%s"]}' % victim.encode(),
                       content_type="application/json")
     assert answer.status == 200
-    assert_within_four_sigma(count_shares(ringmaster, None), rest)
+    assert_within_five_sigma(count_shares(ringmaster, None), rest)
 
 
 def test_rendezvous_shares_are_even_and_stable(start):
-    """The default table: a third each, within its own 2 % and 4 sigma of the draw; the same id, the same replica."""
+    """The default table: a third each, within its own 2 % and 5 sigma of the draw; the same id, the same replica."""
     ringmaster = start()
     counts = count_shares(ringmaster, None)
     for name in SHARES:
-        assert abs(counts[name] - 10_000 / 3) <= 10_000 / 3 * 0.02 + 4 * math.sqrt(10_000 * 2 / 9), counts
+        assert abs(counts[name] - 10_000 / 3) <= 10_000 / 3 * 0.02 + 5 * math.sqrt(10_000 * 2 / 9), counts
     first = {number: server_of(ringmaster.get(f"/home?request_id={number}").body) for number in range(40)}
     again = {number: server_of(ringmaster.get(f"/home?request_id={number}").body) for number in range(40)}
     assert first == again and len(set(first.values())) == 3

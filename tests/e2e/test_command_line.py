@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from support.ringmaster import executable
+from support.wire import wait_until
 
 
 def ringmaster(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -124,14 +125,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 def test_a_closed_standard_error_harms_nothing(start, tmp_path):
     """The log is nobody's condition: with a full or closed standard error the program serves on."""
-    config = tmp_path / "c.toml"
-    config.write_text('[proxy]\nlisten = ["127.0.0.1:0"]\n[admin]\nlisten = "127.0.0.1:0"\n[replicas]\ncount = 1\n'
+    config, admin = tmp_path / "c.toml", tmp_path / "admin.sock"
+    config.write_text(f'[proxy]\nlisten = ["127.0.0.1:0"]\n[admin]\nlisten = "unix:{admin}"\n[replicas]\ncount = 1\n'
                       f'command = ["{executable("ringmaster-replica")}"]\n')
+    ready = ["curl", "-sf", "--max-time", "5", "--unix-socket", admin, "http://localhost/readyz"]
     with open("/dev/full", "w") as full:
         running = subprocess.Popen([executable("ringmaster"), "run", "--config", config], stderr=full)
         try:
-            with pytest.raises(subprocess.TimeoutExpired):
-                running.wait(1.5)
+            wait_until(lambda: subprocess.run(ready, capture_output=True).returncode == 0, 20, "/readyz says 200")
         finally:
             running.terminate()
         assert running.wait(20) == 0

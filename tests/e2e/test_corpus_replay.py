@@ -58,6 +58,11 @@ def talk(ringmaster: Ringmaster, data: bytes, dice: random.Random) -> bytes:
     return heard
 
 
+def assert_it_serves(ringmaster: Ringmaster, target: str):
+    """On a busy machine the time limits above may hit the good as well, now and then."""
+    wait_until(lambda: ringmaster.get(target).status == 200, 10, f"{target} is served")
+
+
 def assert_nothing_is_left(ringmaster: Ringmaster):
     names = ("client_connections", "exchanges", "tunnels", "replica_in_flight")
     left = {}
@@ -83,7 +88,7 @@ def test_as_clients_bytes(start_static, upstreams):
         assert not heard or heard.startswith(b"HTTP/1.1 "), (data, heard)
         answered += bool(heard)
         if number % 50 == 0:
-            assert ringmaster.get(f"/home?request_id={number}").status == 200
+            assert_it_serves(ringmaster, f"/home?request_id={number}")
     assert answered > 200
     assert_nothing_is_left(ringmaster)
     assert not [error for error in replica.errors if isinstance(error, (ValueError, AssertionError))
@@ -126,7 +131,7 @@ def test_as_a_replicas_bytes(start_static, upstreams):
             refused += head.status == 502
             served += head.status == 200
         if number % 50 == 0:
-            assert ringmaster.get(f"/well?request_id={number}").status == 200
+            assert_it_serves(ringmaster, f"/well?request_id={number}")
     assert refused > 50 and served > 50, (refused, served)
-    assert ringmaster.get("/well").status == 200
+    assert_it_serves(ringmaster, "/well")
     assert_nothing_is_left(ringmaster)

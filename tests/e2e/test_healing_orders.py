@@ -76,4 +76,4 @@ def test_while_healing_is_paused_the_dead_stay_dead(start):
     added = exchange(ringmaster.admin, "POST", "/add", b'{"n":1,"hostnames":["S4"]}', content_type="application/json")
     assert added.status == 200, "what operators order is done"
     assert exchange(ringmaster.admin, "POST", "/v1/resume").status == 200
-    wait_until(lambda: len(ringmaster.ready_replicas()) == 4, 5, "the dead one is replaced")
+    wait_until(lambda: len(ringmaster.ready_replicas()) == 4, 10, "the dead one is replaced")

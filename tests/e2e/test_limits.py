@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from support.upstream import Upstream, ok
+from support.upstream import HeldPort, Upstream, ok
 from support.wire import Wire, wait_until
 
 
@@ -148,10 +148,10 @@ def test_a_client_that_waits_for_the_replica_is_not_late(start_static, upstreams
 def test_a_connection_that_says_nothing_is_closed_without_a_word(start):
     ringmaster = start({"timeouts": {"keep_alive": "1s", "request_header": "1s"}})
     with ringmaster.connect(10) as silent, ringmaster.connect(10) as used:
-        assert used.exchange(get()).status == 200
         began = time.monotonic()
+        assert used.exchange(get()).status == 200
         used.expect_end()
-        assert 0.7 < took(began) < 3
+        assert 0.7 < took(began) < 5
         silent.expect_end(4)
 
 
@@ -204,11 +204,12 @@ def test_an_answer_that_stands_still_is_cut_off(start_static, upstreams):
 
 def test_a_replica_that_accepts_no_connection_is_504_in_time(start_static):
     """A full backlog: the connect neither succeeds nor fails. The replica becomes ready first, then turns deaf."""
-    with Upstream() as once:
+    held = HeldPort()
+    with Upstream(port=held.number) as once:
         ringmaster = start_static([once], {"heartbeat": {"interval": "1h", "timeout": "1h"},
                                            "timeouts": {"connect": "500ms"}})
         address = once.address
-    with socket.socket() as deaf, ExitStack() as filling:
+    with held, socket.socket() as deaf, ExitStack() as filling:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         deaf.bind(address)
         deaf.listen(0)

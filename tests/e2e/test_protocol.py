@@ -351,10 +351,11 @@ def test_a_client_that_goes_away_frees_the_replica(start_static, upstreams):
         connection.wait_end()
         ended.set()
         return True
-    ringmaster = start_static([upstreams(script, timeout=20)])
+    upstream = upstreams(script, timeout=20)
+    ringmaster = start_static([upstream])
     wire = Wire(ringmaster.proxy)
     wire.send(request())
-    time.sleep(0.2)
+    upstream.wait_requests(1)
     wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wire.close()
     assert ended.wait(5), "the replica still works for a client that is gone"

@@ -130,8 +130,8 @@ def test_an_idle_tunnel_is_closed_after_its_time(start_static, upstreams):
         return True
     ringmaster = start_static([upstreams(script)], {"timeouts": {"tunnel_idle": "1s"}})
     with ringmaster.connect() as wire:
+        began = time.monotonic()
         wire.send(UPGRADE)
         assert wire.read_answer().status == 101
-        began = time.monotonic()
         wire.expect_end(5)
-        assert 0.8 <= time.monotonic() - began < 4
+        assert 0.8 <= time.monotonic() - began < 6

@@ -116,8 +116,12 @@ class Ringmaster:
         with self._news:
             self._news.notify_all()
 
-    def wait_for_log(self, pattern: str, within: float = 5.0, after: int = 0) -> re.Match:
-        """The first log line from index `after` on that matches."""
+    def wait_for_log(self, pattern: str, within: float = 15.0, after: int = 0) -> re.Match:
+        """The first log line from index `after` on that matches.
+
+        The thread that does what the line says may not have come further than the line: ask it for something before
+        relying on more.
+        """
         deadline = time.monotonic() + within
         position = after
         with self._news:
@@ -145,6 +149,10 @@ class Ringmaster:
         replicas = self.settings["replicas"]
         count = len(replicas["static"]) if replicas.get("runtime") == "static" else replicas["count"]
         wait_until(lambda: len(self.ready_replicas()) == count, within, f"{count} replicas are ready")
+
+    def wait_under_way(self, count: int = 1, within: float = 10.0):
+        """Until so many requests have begun and are not answered yet. What was sent may not have been read yet."""
+        wait_until(lambda: self.metric("ringmaster_exchanges") >= count, within, f"{count} requests are under way")
 
     def signal(self, number: int):
         os.kill(self.pid, number)

@@ -133,6 +133,30 @@ def answer_ok(connection: UpstreamConnection, request: Received):
     connection.send(ok())
 
 
+class HeldPort:
+    """A port of loopback on which nobody listens, and that nobody else is given meanwhile.
+
+    It is bound and does not listen, so that connections are refused, while whoever sets SO_REUSEADDR, as every server
+    does, can bind it too and listen (socket(7)). A port that was merely closed may be somebody's in the next moment.
+    """
+
+    def __init__(self):
+        self._holder = socket.socket()
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self.number = self._holder.getsockname()[1]
+
+    def close(self):
+        self._holder.close()
+
+    def __enter__(self) -> "HeldPort":
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Upstream:
     """Listens on a port of its own. Heartbeats are answered by themselves and not remembered.
 
