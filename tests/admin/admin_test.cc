@@ -42,14 +42,18 @@ class PlayedWorker {
   std::thread thread_;
 };
 
+// Before the log's thread is made, which some other test may do first.
+[[maybe_unused]] const bool signals_are_blocked = [] {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0;
+}();
+
 class AdminTest : public testing::Test {
  protected:
   AdminTest() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     settings_.routing.table = "rendezvous";
     settings_.heartbeat.path = "/heartbeat";
     settings_.heartbeat.interval = std::chrono::hours(1);  // deaths and starts must not need it
@@ -117,10 +121,8 @@ TEST_F(AdminTest, KilledReplicaIsBackUnderItsNameAndNoneIsLeftAtTheEnd) {
     ASSERT_TRUE(until([&] { return all_ready(2); }));
     const int64_t victim = replicas()[0]["pid"];
     pids = {victim, replicas()[1]["pid"]};
-    const uint64_t before_ns = monotonic_ns();
     ::kill(static_cast<pid_t>(victim), SIGKILL);
-    ASSERT_TRUE(until([&] { return replicas()[0]["pid"] != victim && all_ready(2); }));
-    EXPECT_LT(monotonic_ns() - before_ns, 1'000'000'000U);
+    ASSERT_TRUE(until([&] { return replicas()[0]["pid"] != victim && all_ready(2); })) << "long before the next beat";
     EXPECT_EQ(replicas()[0]["name"], "Server1");
     EXPECT_EQ(replicas()[0]["epoch"], 2);
     EXPECT_EQ(replicas()[0]["restarts"], 1);
@@ -161,7 +163,7 @@ TEST_F(AdminTest, WorkersThatDoNotDrainAreToldToEndAndThenLeft) {
 TEST_F(AdminTest, ReplicasOfAHungKindAreReplacedAndEnded) {
   settings_.replicas.count = 1;
   settings_.heartbeat.interval = milliseconds(30);
-  settings_.heartbeat.timeout = milliseconds(60);
+  settings_.heartbeat.timeout = milliseconds(400);   // a healthy one on a busy machine is not hung
   PlayedWorker worker(control_);
   int64_t hung = 0;
   tell([&] {

@@ -8,7 +8,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "admin/spawn.h"
 #include "async/http_server.h"
 #include "async/loop.h"
 #include "async/sockets.h"
@@ -40,8 +42,13 @@ class AdminLoopTest : public testing::Test {
     return std::move(*listener);
   }
   static SocketAddress address_of(const async::Listener& listener) { return *async::bound_address(listener.get()); }
-  // A port on which nobody listens.
-  static SocketAddress closed_address() { return address_of(listen()); }
+  // A port on which nobody listens, and that nobody else is given while the test runs.
+  SocketAddress closed_address() {
+    Result<PortReservation> reserved = reserve_port();
+    EXPECT_TRUE(reserved);
+    reserved_.push_back(std::move(*reserved));
+    return SocketAddress::loopback(reserved_.back().port);
+  }
 
   static config::Settings quick_settings() {
     config::Settings settings;
@@ -57,14 +64,18 @@ class AdminLoopTest : public testing::Test {
   std::unique_ptr<uring::Ring> ring_ = uring::make_kernel_ring({.submission_entries = 64, .completion_entries = 256});
   async::Loop loop_{*ring_};
   async::CancelScope never_;
+
+ private:
+  std::vector<PortReservation> reserved_;
 };
 
-// Answers every heartbeat with `status`, or not at all where that is 0; counts them.
+// Answers every heartbeat with `status` once `open` is set, or not at all where that is 0; counts them.
 class HeartbeatServer {
  public:
   HeartbeatServer(async::Loop& loop, async::Listener listener)
-      : loop_(loop), address_(*async::bound_address(listener.get())),
+      : open(loop), loop_(loop), address_(*async::bound_address(listener.get())),
         server_(loop, [this](const async::Request& request) { return answer(request); }) {
+    open.set();
     server_.serve(std::move(listener));
   }
   const SocketAddress& address() const { return address_; }
@@ -72,10 +83,12 @@ class HeartbeatServer {
 
   uint16_t status = 200;
   int asked = 0;
+  async::Event open;
 
  private:
   async::Task<async::Answer> answer(const async::Request& request) {
     ++asked;
+    (void)co_await open.wait({UINT64_MAX, request.scope});
     if (status == 0) (void)co_await loop_.sleep(std::chrono::seconds(1000), request.scope);
     async::Answer given;
     given.status = status == 0 ? 200 : status;

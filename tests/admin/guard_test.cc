@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <fstream>
 
+#include "../support/temp_file.h"
 #include "base/error.h"
 
 namespace ringmaster::admin {
@@ -122,15 +122,14 @@ TEST(DropInOrigin, IsComparedWithTheRequestsHost) {
 }
 
 TEST(TokenFile, IsReadWithoutItsLineEndAndRefusedWhereUseless) {
-  const std::string path = testing::TempDir() + "admin_token_test";
-  std::ofstream(path) << "abc123\n";
-  EXPECT_EQ(read_token(path), "abc123");
+  TempFile file("abc123\n");
+  EXPECT_EQ(read_token(file.path()), "abc123");
   for (const std::string& useless : {std::string(), std::string("\n"), std::string("a b"), std::string(5000, 'x')}) {
-    std::ofstream(path, std::ios::trunc) << useless;
-    EXPECT_THROW(read_token(path), StartError);
+    file.write(useless);
+    EXPECT_THROW(read_token(file.path()), StartError);
   }
-  std::remove(path.c_str());
-  EXPECT_THROW(read_token(path), StartError);
+  std::remove(file.path().c_str());
+  EXPECT_THROW(read_token(file.path()), StartError);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <map>
 
-#include "base/clock.h"
 #include "fixture.h"
 
 namespace ringmaster::admin {
@@ -66,17 +65,13 @@ class HeartbeatTest : public AdminLoopTest, public HeartbeatListener {
   }
   // The beat is an hour here: only the quick questions at the start can bring an answer in time.
   Task<void> finds_a_starting_one(Heartbeat& heartbeat) {
-    async::Listener listener = listen();
-    const SocketAddress address = address_of(listener);
-    listener.reset();
+    const SocketAddress address = closed_address();
     heartbeat.watch(1, address);
     EXPECT_TRUE(co_await until([&] { return missed_[1] >= 5; }));
-    Result<async::Listener> again = async::listen_on(address);
-    EXPECT_TRUE(again);
-    HeartbeatServer server(loop_, std::move(*again));
-    const uint64_t up_ns = monotonic_ns();
+    Result<async::Listener> listener = async::listen_on(address);
+    EXPECT_TRUE(listener);
+    HeartbeatServer server(loop_, std::move(*listener));
     EXPECT_TRUE(co_await until([&] { return answered_[1] >= 1; }));
-    EXPECT_LT(monotonic_ns() - up_ns, 1'000'000'000U);
     heartbeat.forget(1);
     co_await server.stop();
   }
@@ -84,10 +79,8 @@ class HeartbeatTest : public AdminLoopTest, public HeartbeatListener {
     HeartbeatServer server(loop_, listen());
     heartbeat.watch(1, server.address());
     EXPECT_TRUE(co_await until([&] { return answered_[1] == 1; }));
-    const uint64_t before_ns = monotonic_ns();
     for (int i = 0; i < 1000; ++i) heartbeat.nudge(1);
-    EXPECT_TRUE(co_await until([&] { return answered_[1] == 2; }));
-    EXPECT_LT(monotonic_ns() - before_ns, 1'000'000'000U);
+    EXPECT_TRUE(co_await until([&] { return answered_[1] == 2; })) << "long before the next beat";
     co_await loop_.sleep(milliseconds(150), &never_);
     EXPECT_LE(server.asked, 3) << "a storm of reports is no storm of questions";
     heartbeat.nudge(77);

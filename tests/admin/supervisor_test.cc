@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include "admin/static_runtime.h"
-#include "base/clock.h"
 #include "supervised.h"
 
 namespace ringmaster::admin {
@@ -161,10 +160,8 @@ TEST_F(SupervisorTest, DeadReplicaIsBackUnderItsNameAndPlace) {
   tell([this]() -> Task<void> {
     const uint64_t digest = control_.published()->table.digest();
     const uint64_t first = control_.published()->upstreams[0]->id;
-    const uint64_t before_ns = monotonic_ns();
     runtime_.kill("Server1");
     EXPECT_TRUE(co_await until([&] { return table_size() == 2 && control_.published()->upstreams[0]->id != first; }));
-    EXPECT_LT(monotonic_ns() - before_ns, 1'000'000'000U);
     EXPECT_EQ(control_.published()->table.digest(), digest) << "the same slots";
     EXPECT_EQ(supervisor_->registry().find("Server1")->epoch, 2U);
   });
@@ -196,15 +193,23 @@ TEST_F(SupervisorTest, TroubleOfAWorkerAsksTheReplicaAtOnce) {
 }
 
 TEST_F(SupervisorTest, EjectionByOneWorkerIsOneForAllUntilTheReplicaAnswersItsHeartbeat) {
-  tell([this]() -> Task<void> {
+  settings_.heartbeat.timeout = long_time;
+  HeartbeatServer first(loop_, listen());
+  runtime_.addresses["Server1"] = first.address();
+  tell([this, &first]() -> Task<void> {
     const uint64_t id = control_.published()->upstreams[0]->id;
+    first.open.reset();   // or it were back before anybody has looked
+    const int before = first.asked;
+    EXPECT_TRUE(co_await until([&] { return first.asked > before; })) << "what was asked before has been answered";
     control_.report(1, {id, http::Cause::replica_response_timeout, true});
     EXPECT_TRUE(co_await until([&] { return table_size() == 1; }));
     EXPECT_THAT(table_names(), ElementsAre("Server2"));
     control_.report(0, {control_.published()->upstreams[0]->id, http::Cause::replica_reset, true});
     EXPECT_TRUE(co_await until([&] { return supervisor_->registry().ejections_withheld() == 1; }));
+    first.open.set();
     EXPECT_TRUE(co_await until([&] { return table_size() == 2; }));
     EXPECT_EQ(control_.published()->upstreams[0]->id, id) << "the same life";
+    co_await first.stop();
   });
 }
 

@@ -27,6 +27,7 @@ class HttpServerTest : public LoopTest {
     Answer answer;
     answer.content_type = "text/plain";
     if (request.path() == "/slow") (void)co_await loop_.sleep(milliseconds(60), request.scope);
+    if (request.path() == "/held") (void)co_await held_.wait({UINT64_MAX, request.scope});
     if (request.path() == "/endless") (void)co_await loop_.sleep(seconds(1000), request.scope);
     if (request.path() == "/empty") {
       answer.status = 204;
@@ -92,6 +93,7 @@ class HttpServerTest : public LoopTest {
   }
 
   HttpServerSettings settings_;
+  Event held_{loop_};
   std::vector<std::string> seen_;
   bool endless_events_ = false;
   bool stream_was_stopped_ = false;
@@ -273,7 +275,7 @@ TEST_F(HttpServerTest, StopLetsExchangesFinishAndClosesIdleConnectionsAtOnce) {
     co_await idle.say(get("/i"));
     (void)co_await idle.hear("GET /i []");
     co_await busy.connect(address);
-    co_await busy.say(get("/slow"));
+    co_await busy.say(get("/held"));
     while (seen_.size() < 2) (void)co_await loop_.sleep(milliseconds(1));
     Group group(loop_);
     const auto stop = [](HttpServer& stopped) -> Task<void> { co_await stopped.stop(seconds(5)); };
@@ -284,13 +286,15 @@ TEST_F(HttpServerTest, StopLetsExchangesFinishAndClosesIdleConnectionsAtOnce) {
     group.spawn(hear(busy, busy_heard));
     group.spawn(hear(idle, idle_heard));
     group.spawn(stop(server));
+    while (server.connections() > 1) (void)co_await loop_.sleep(milliseconds(1));
+    held_.set();
     co_await group.join();
     const Result<Socket> late = co_await loop_.connect(address, loop_.within(seconds(5)));
     EXPECT_FALSE(late);
   };
   with_server(client);
   EXPECT_THAT(busy_heard, HasSubstr("Connection: close\r\n"));
-  EXPECT_THAT(busy_heard, EndsWith("GET /slow []"));
+  EXPECT_THAT(busy_heard, EndsWith("GET /held []"));
   EXPECT_EQ(idle_heard, "");
 }
 
@@ -320,9 +324,7 @@ TEST_F(HttpServerTest, StopCutsWhatDoesNotFinishWithinItsGrace) {
     co_await raw.connect(address);
     co_await raw.say(get("/endless"));
     while (seen_.empty()) (void)co_await loop_.sleep(milliseconds(1));
-    const uint64_t before = loop_.now_ns();
-    co_await server.stop(milliseconds(30));
-    EXPECT_LT(loop_.now_ns() - before, 2'000'000'000u);
+    co_await server.stop(milliseconds(30));   // or it sleeps for a thousand seconds
     EXPECT_EQ(server.connections(), 0u);
   };
   with_server(client);

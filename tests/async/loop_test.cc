@@ -301,14 +301,17 @@ TEST_F(LoopTest, AMutexIsHeldByOneAtATimeInTheOrderOfAsking) {
 }
 
 TEST_F(LoopTest, AGroupIsJoinedWhenItsLastTaskHasReturned) {
-  const auto sleeper = [](Loop& loop, int ms) -> Task<void> { (void)co_await loop.sleep(milliseconds(ms)); };
+  const auto sleeper = [](Loop& loop) -> Task<void> { (void)co_await loop.sleep(milliseconds(1)); };
+  const auto waiter = [](Event& event) -> Task<void> { (void)co_await event.wait(); };
   const auto task = [&](Loop& loop) -> Task<void> {
+    Event event(loop);
     Group group(loop);
-    group.spawn(sleeper(loop, 60));
-    group.spawn(sleeper(loop, 1));
+    group.spawn(waiter(event));
+    group.spawn(sleeper(loop));
     const Result<void> early = co_await group.join(loop.within(milliseconds(10)));
     EXPECT_EQ(early.error().kind, ErrorKind::timed_out);
     EXPECT_EQ(group.running(), 1u);
+    event.set();
     co_await group.join();
     EXPECT_EQ(group.running(), 0u);
   };

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "tests/config/support.h"
+#include "tests/support/temp_file.h"
 
 namespace ringmaster::config {
 namespace {
@@ -231,13 +231,11 @@ TEST(FileOnDisk, IsNamedWhereItCannotBeRead) {
 }
 
 TEST(FileOnDisk, IsRead) {
-  const std::string name = testing::TempDir() + "ringmaster-config-test.toml";
-  std::ofstream(name) << "[heartbeat]\nfall = 9\n";
-  const LoadResult loaded = load(name, {});
-  std::filesystem::remove(name);
+  const TempFile file("[heartbeat]\nfall = 9\n");
+  const LoadResult loaded = load(file.path(), {});
   ASSERT_TRUE(loaded) << complaints(loaded);
   EXPECT_EQ(loaded->settings.heartbeat.fall, 9u);
-  EXPECT_EQ(loaded->file_name, name);
+  EXPECT_EQ(loaded->file_name, file.path());
 }
 
 TEST(FileOnDisk, NeedNotBe) {

@@ -6,11 +6,11 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 
 #include "base/address.h"
 #include "base/fd.h"
 #include "tests/config/support.h"
+#include "tests/support/temp_file.h"
 
 namespace ringmaster {
 namespace {
@@ -77,8 +77,8 @@ TEST(Program, EndsWith64OverAFlagAnd78OverAFile) {
   EXPECT_EQ(flag.text, "--proxy.workers: found \"many\"; allowed: a whole number from 0 to 256\n");
   EXPECT_EQ(flag.code, 64);
 
-  const std::string name = testing::TempDir() + "ringmaster-program-test.toml";
-  std::ofstream(name) << "[proxy]\nworkers = 999\n";
+  const TempFile wrong("[proxy]\nworkers = 999\n");
+  const std::string& name = wrong.path();
   const Ending file = start("check --config " + name);
   std::filesystem::remove(name);
   EXPECT_EQ(file.text, name + ":2:11: proxy.workers: found 999; allowed: a whole number from 0 to 256\n");
@@ -87,12 +87,10 @@ TEST(Program, EndsWith64OverAFlagAnd78OverAFile) {
 }
 
 TEST(Program, PrintsAtMostFiftyComplaints) {
-  const std::string name = testing::TempDir() + "ringmaster-complaints-test.toml";
-  std::ofstream file(name);
-  for (int i = 0; i < 60; ++i) file << "wrong" << i << " = 1\n";
-  file.close();
-  const Ending ending = start("check --config " + name);
-  std::filesystem::remove(name);
+  std::string lines;
+  for (int i = 0; i < 60; ++i) lines += "wrong" + std::to_string(i) + " = 1\n";
+  const TempFile wrong(lines);
+  const Ending ending = start("check --config " + wrong.path());
   EXPECT_THAT(ending.text, testing::EndsWith("and 10 more\n"));
   EXPECT_EQ(ending.code, 78);
 }

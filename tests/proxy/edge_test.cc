@@ -100,7 +100,7 @@ TEST_P(Edge, AnswersEveryPipelinedRequestOfAClientThatHasEndedItsSide) {
 }
 
 TEST_P(Edge, AHalfSentHeadKeepsADrainingWorkerNoLongerThanItsOwnTimeout) {
-  settings.timeouts.request_header = 300ms;
+  settings.timeouts.request_header = 900ms;
   start();
   Peer& half = client();
   half.write("GET /half HTTP/1.1\r\nHo");
@@ -163,9 +163,9 @@ TEST_P(Edge, RefusesASwitchToAnotherProtocolThanTheOneAskedFor) {
 
 // The replica reads slowly. That is not the client's fault, whose head has its time limit behind it.
 TEST_P(Edge, DoesNotBlameTheClientForAReplicaThatReadsSlowly) {
-  settings.timeouts.request_header = 50ms;
-  settings.timeouts.request_body_idle = 50ms;
-  settings.timeouts.response = 150ms;
+  settings.timeouts.request_header = 300ms;
+  settings.timeouts.request_body_idle = 300ms;
+  settings.timeouts.response = 700ms;
   start();
   Peer& c = client();
   c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 33554432\r\n\r\n");
@@ -180,8 +180,8 @@ TEST_P(Edge, DoesNotBlameTheClientForAReplicaThatReadsSlowly) {
 
 // A replica that answers while it still reads is silent as long as the upload takes, and no longer.
 TEST_P(Edge, LetsAnUploadGoOnWhileTheBeginOfTheAnswerIsThere) {
-  settings.timeouts.response_idle = 100ms;
-  settings.timeouts.request_body_idle = 100ms;
+  settings.timeouts.response_idle = 500ms;
+  settings.timeouts.request_body_idle = 500ms;
   start();
   Peer& c = client();
   c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n");
@@ -189,7 +189,7 @@ TEST_P(Edge, LetsAnUploadGoOnWhileTheBeginOfTheAnswerIsThere) {
   upstream().write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
   wait_for(c, "\r\n\r\n");
   for (int i = 0; i < 10; ++i) {
-    run_for(30ms);
+    run_for(60ms);
     c.write("x");
     wait_for(upstream(), "x");
   }

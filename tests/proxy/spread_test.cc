@@ -195,7 +195,7 @@ TEST_P(Spread, SaysOnAnswersWhoServedAndWhy) {
 // --- slow start -----------------------------------------------------------------------------------------------------
 
 TEST_P(Spread, ReturningReplicaTakesEachSlotOverOnceAndForGood) {
-  settings.routing.slow_start = 300ms;
+  settings.routing.slow_start = 1s;
   start();
   publish_members({{"A", 1, false}, {"B"}, {"C"}});
   std::vector<std::string> keys;
@@ -204,7 +204,7 @@ TEST_P(Spread, ReturningReplicaTakesEachSlotOverOnceAndForGood) {
   publish_members({{"A"}, {"B"}, {"C"}});
   std::vector<bool> taken(keys.size());
   size_t with_fallbacks = 0;
-  const uint64_t end_ns = now_ns() + 400'000'000;
+  const uint64_t end_ns = now_ns() + 1'100'000'000;
   while (now_ns() < end_ns) {
     for (size_t i = 0; i < keys.size(); ++i) {
       const std::string who = serve(keys[i]);

@@ -102,8 +102,13 @@ class KernelWorld final : public World {
     return served() == before ? nullptr : last_served_;
   }
   SocketAddress refusing() override {
-    const Fd gone = real_listener(1);
-    return address_of(gone.get());
+    // Bound, so that the port is given to nobody else, and not listening.
+    const SocketAddress any = SocketAddress::loopback(0);
+    if (!refusing_) {
+      refusing_ = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      EXPECT_EQ(bind(refusing_.get(), any.data(), any.length()), 0);
+    }
+    return address_of(refusing_.get());
   }
   // A listener whose backlog is full ignores further attempts.
   SocketAddress silent() override {
@@ -126,6 +131,7 @@ class KernelWorld final : public World {
   }
   std::unique_ptr<Ring> ring_ = make_kernel_ring({.submission_entries = 64, .completion_entries = 256});
   Fd server_ = real_listener(64);
+  Fd refusing_;
   Fd full_;
   std::vector<Fd> fill_;
   std::vector<std::unique_ptr<RealPeer>> peers_;
