@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
 #include "balance/decide.h"
 #include "balance/hot_keys.h"
@@ -15,11 +14,13 @@ using balance::Verdict;
 
 namespace {
 
-uint64_t in_flight_of(const proxy::Upstream& upstream) {
+uint64_t sum_of(const proxy::Upstream& upstream, proxy::Counter proxy::UpstreamMeters::*gauge) {
   uint64_t sum = 0;
-  for (const proxy::UpstreamMeters& meters : upstream.meters) sum += meters.in_flight.value();
+  for (const proxy::UpstreamMeters& meters : upstream.meters) sum += (meters.*gauge).value();
   return sum;
 }
+
+uint64_t in_flight_of(const proxy::Upstream& upstream) { return sum_of(upstream, &proxy::UpstreamMeters::in_flight); }
 
 // The workers' view of the replicas (proxy/router.h), for all workers together.
 class View {
@@ -30,9 +31,9 @@ class View {
     route.seat_upstreams([&](size_t i, size_t seat) {
       seats_[seat] = i;
       in_flight_ += in_flight_of(*route.upstreams[i]);
+      const Standing room = room_at(*route.upstreams[i]);
+      if (room != Standing::absent && room != Standing::down) weights_ += route.table.weights()[i];
     });
-    const auto all = route.table.weights();
-    weights_ = std::accumulate(all.begin(), all.end(), uint64_t{0});
   }
 
   uint64_t in_flight() const { return in_flight_; }
@@ -43,13 +44,16 @@ class View {
     if (seat == no_seat) return one;
     const proxy::Upstream& upstream = *route_.upstreams[seat];
     one.in_flight = in_flight_of(upstream);
+    one.waiting = sum_of(upstream, &proxy::UpstreamMeters::waiting);
+    one.blind = static_cast<uint32_t>(std::ranges::count_if(
+        upstream.meters, [&](const proxy::UpstreamMeters& meters) { return is_blind(meters); }));
     one.warmth = warmth(seat, slot);
     const uint32_t factor = settings_.routing.balance_factor, weight = route_.table.weights()[seat];
     if (factor != 0) one.allowed = balance::bound_of(factor, weight, in_flight_ + 1, weights_);
-    if (is_full(upstream)) one.standing = settings_.limits.queue_length == 0 ? Standing::crowded : Standing::full;
-    else if (factor != 0 && one.in_flight >= one.allowed) one.standing = Standing::over;
+    one.standing = room_at(upstream);
+    if (one.standing != Standing::open) return one;
+    if (factor != 0 && one.in_flight >= one.allowed) one.standing = Standing::over;
     else if (one.warmth && one.warmth->this_slot_in_ns > 0) one.standing = Standing::warming;
-    else one.standing = Standing::open;
     return one;
   }
 
@@ -72,14 +76,23 @@ class View {
                   .this_slot_in_ns = balance::takes_over_in_ns(slot, identity, serving_ns, now_ns_, span_ns)};
   }
 
-  // No worker has a connection left.
-  bool is_full(const proxy::Upstream& upstream) const {
+  bool is_blind(const proxy::UpstreamMeters& meters) const { return now_ns_ < meters.ejected_until_ns.value(); }
+
+  // Open where one worker has a connection for it, full where one has a place in its queue; and out of sight where it
+  // is so for all of them.
+  Standing room_at(const proxy::Upstream& upstream) const {
     const uint32_t limit = settings_.limits.connections_per_replica;
-    if (limit == 0) return false;
+    Standing best = settings_.ejection.fail_open ? Standing::down : Standing::absent;
     for (uint32_t worker = 0; worker < upstream.meters.size(); ++worker) {
-      if (upstream.meters[worker].in_flight.value() < upstream.share_of(limit, worker)) return false;
+      const proxy::UpstreamMeters& meters = upstream.meters[worker];
+      if (is_blind(meters)) continue;
+      const uint64_t waiting = meters.waiting.value();
+      if (limit == 0) return Standing::open;
+      if (waiting == 0 && meters.in_flight.value() < upstream.share_of(limit, worker)) return Standing::open;
+      const bool queues = waiting < upstream.share_of(settings_.limits.queue_length, worker);
+      if (best != Standing::full) best = queues ? Standing::full : Standing::crowded;
     }
-    return true;
+    return best;
   }
 
   const proxy::RouteTable& route_;

@@ -2,8 +2,8 @@
 // (balance/decide.h), asked for the whole process instead of one worker.
 //
 // So it is the workers' answer where one of them has all the traffic, and close to it where they share it: each holds
-// the bound, and counts hot keys, for its own exchanges. What only workers know is left out: that one of them has lost
-// sight of a replica, and whose turn it is of those that share a hot key. Pure.
+// the bound, and counts hot keys, for its own exchanges; a replica is taken for full, or for out of sight, where it is
+// so for all of them. What only workers know is left out: whose turn it is of those that share a hot key. Pure.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct Warmth {
 struct Candidate {
   std::string name;
   balance::Standing standing = balance::Standing::open;
-  uint64_t in_flight = 0;
+  uint64_t in_flight = 0, waiting = 0;
+  uint32_t blind = 0;              // workers that have lost sight of it
   uint64_t allowed = 0;            // with one more in flight; 0: there is no bound
   std::optional<Warmth> warmth;    // none: it does not warm up (any more)
 };

@@ -164,6 +164,7 @@ void write_replica_meters(Page& page, const Registry& registry) {
   family("replica_ejections_total", "counter", "Times that a worker stopped looking at the replica",
          &Totals::ejections);
   family("replica_in_flight", "gauge", "Exchanges under way on the replica", &Totals::in_flight);
+  family("replica_waiting", "gauge", "Requests that wait for room at the replica", &Totals::waiting);
   family("replica_connections", "gauge", "Connections open to the replica, idle ones included", &Totals::connections);
   page.family("replica_latency_seconds", "histogram", "From the request's head sent to the first byte of the answer");
   each([&](const std::string& labels, const Totals& totals) { write_histogram(page, labels, totals); });

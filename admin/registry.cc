@@ -384,7 +384,7 @@ void Registry::ended(uint64_t id, uint64_t now_ns) {
   for (const auto& replica : replicas_) {
     if (replica->name != life.name || replica->number != life.number || !life.upstream) continue;
     add(replica->past, *life.upstream);
-    for (Totals& past : replica->past) past.in_flight = past.connections = 0;
+    for (Totals& past : replica->past) past.in_flight = past.waiting = past.connections = 0;
   }
   if (static_cast<size_t>(place - retired_.begin()) < retired_taken_) --retired_taken_;
   retired_.erase(place);

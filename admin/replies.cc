@@ -43,6 +43,7 @@ Json counters_json(const Totals& totals) {
   json["failures"] = totals.failures;
   json["ejections"] = totals.ejections;
   json["in_flight"] = totals.in_flight;
+  json["waiting"] = totals.waiting;
   json["connections"] = totals.connections;
   json["answers"] = answers;
   json["latency_mean_us"] = answers ? totals.latency_sum_us / answers : 0;

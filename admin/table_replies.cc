@@ -36,8 +36,10 @@ void describe_live(Json& json, const Judgement& judged, const config::Settings& 
   for (const Candidate& one : judged.order) {
     Json shown;
     shown["name"] = one.name;
-    shown["ready"] = one.standing != balance::Standing::absent;
+    shown["ready"] = one.standing != balance::Standing::absent || one.blind > 0;
+    shown["ejected_by"] = one.blind;
     shown["in_flight"] = one.in_flight;
+    shown["waiting"] = one.waiting;
     shown["bound"] = one.allowed > 0 ? Json(one.allowed) : Json(nullptr);
     shown["slow_start"] = one.warmth ? warmth_json(*one.warmth) : Json(nullptr);
     json["order"].push_back(std::move(shown));

@@ -9,6 +9,7 @@ void Totals::add(const proxy::UpstreamMeters& meters) noexcept {
   failures += meters.failures.value();
   ejections += meters.ejections.value();
   in_flight += meters.in_flight.value();
+  waiting += meters.waiting.value();
   connections += meters.connections.value();
   for (size_t i = 0; i < latency.size(); ++i) latency[i] += meters.latency.count(static_cast<int>(i));
   latency_sum_us += meters.latency.sum_us();
@@ -19,6 +20,7 @@ void Totals::add(const Totals& other) noexcept {
   failures += other.failures;
   ejections += other.ejections;
   in_flight += other.in_flight;
+  waiting += other.waiting;
   connections += other.connections;
   for (size_t i = 0; i < latency.size(); ++i) latency[i] += other.latency[i];
   latency_sum_us += other.latency_sum_us;

@@ -12,7 +12,7 @@ namespace ringmaster::admin {
 
 struct Totals {
   uint64_t requests = 0, failures = 0, ejections = 0;
-  uint64_t in_flight = 0, connections = 0;  // gauges: of the lives that are added now
+  uint64_t in_flight = 0, waiting = 0, connections = 0;  // gauges: of the lives that are added now
   std::array<uint64_t, proxy::Histogram::buckets> latency{};
   uint64_t latency_sum_us = 0;
 

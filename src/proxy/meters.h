@@ -126,6 +126,8 @@ struct alignas(64) UpstreamMeters {
   Counter failures;           // exchanges that it failed
   Counter ejections;          // times that the worker stopped looking at it
   Counter in_flight;          // gauge
+  Counter waiting;            // gauge: exchanges in the worker's queue for it (limits.queue_length)
+  Counter ejected_until_ns;   // by the monotonic clock: before it the worker does not look at it
   Counter connections;        // gauge: open ones, idle included
   Histogram latency;          // head sent to the first byte of the answer
 };

@@ -126,7 +126,7 @@ UpstreamPool::UpstreamPool(Parts& parts, Control& control, uint32_t worker, Upst
       upstream_(std::move(upstream)),
       connections_max_(upstream_->share_of(parts.settings.connections_per_replica, worker)),
       queue_max_(upstream_->share_of(parts.settings.queue_length, worker)),
-      waiting_(parts, parts.settings.queue_timeout_ns, http::Cause::queue_timeout),
+      waiting_(parts, parts.settings.queue_timeout_ns, http::Cause::queue_timeout, &meters().waiting),
       identity_(balance::key_hash(upstream_->name)),
       sticky_field_(parts.settings.sticky.on() ? parts.settings.sticky.field_for(upstream_->name) : "") {}
 
@@ -187,7 +187,7 @@ void UpstreamPool::failed(http::Cause cause) noexcept {
   const uint32_t limit = parts_.settings.ejection_after;
   const bool ejected = limit != 0 && failures_in_row_ >= limit && usable(parts_.now());
   if (ejected) {
-    ejected_until_ns_ = parts_.now() + parts_.settings.ejection_ns;
+    eject_until(parts_.now() + parts_.settings.ejection_ns);
     parts_.router->sight_changed();
     meters().ejections.add();
     parts_.meters.ejections.add(cause);
@@ -198,9 +198,14 @@ void UpstreamPool::failed(http::Cause cause) noexcept {
   control_.report(worker_, {upstream_->id, cause, ejected});
 }
 
+void UpstreamPool::eject_until(uint64_t ns) noexcept {
+  ejected_until_ns_ = ns;
+  meters().ejected_until_ns.set(ns);
+}
+
 void UpstreamPool::note_table(uint64_t epoch, uint32_t weight, uint64_t serving_ns, uint32_t entry) noexcept {
   if (retired_ || entry != entry_) {
-    ejected_until_ns_ = 0;
+    eject_until(0);
     failures_in_row_ = 0;
   }
   entry_ = entry;

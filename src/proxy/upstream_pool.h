@@ -113,6 +113,7 @@ class UpstreamPool : public Link<CrowdedTag> {
   friend class UpstreamConnection;
   UpstreamConnection* open(http::Cause& cause) noexcept;
   void exchange_ended() noexcept;
+  void eject_until(uint64_t ns) noexcept;
 
   Parts& parts_;
   Control& control_;

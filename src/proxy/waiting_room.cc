@@ -17,7 +17,7 @@ void WaitingRoom::add(Exchange& exchange) noexcept {
   Waiter& waiter = exchange;
   if (waiter.since_ns == 0) waiter.since_ns = parts_.now();
   waiter.room = this;
-  ++length_;
+  set_length(length_ + 1);
   parts_.meters.exchanges_waiting.add();
   // Nearly always the newest; one that was sent here from another room may have waited longer than those here.
   Waiter* behind = nullptr;
@@ -33,10 +33,15 @@ void WaitingRoom::add(Exchange& exchange) noexcept {
 void WaitingRoom::remove(Waiter& waiter) noexcept {
   waiter.unlink();
   waiter.room = nullptr;
-  --length_;
+  set_length(length_ - 1);
   parts_.meters.exchanges_waiting.subtract();
   // The timer may fire for one that has left: then it looks at who is first now.
   if (length_ == 0) parts_.timers.disarm(timer_);
+}
+
+void WaitingRoom::set_length(uint32_t length) noexcept {
+  length_ = length;
+  if (gauge_) gauge_->set(length);
 }
 
 Exchange* WaitingRoom::take() noexcept {

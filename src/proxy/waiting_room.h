@@ -24,9 +24,9 @@ struct Waiter : Link<Waiter> {
 
 class WaitingRoom {
  public:
-  // Who waits longer than `patience_ns` is told `in_vain`.
-  WaitingRoom(Parts& parts, uint64_t patience_ns, http::Cause in_vain) noexcept
-      : parts_(parts), patience_ns_(patience_ns), in_vain_(in_vain) {}
+  // Who waits longer than `patience_ns` is told `in_vain`. `gauge`, where there is one, follows length().
+  WaitingRoom(Parts& parts, uint64_t patience_ns, http::Cause in_vain, Counter* gauge = nullptr) noexcept
+      : parts_(parts), patience_ns_(patience_ns), in_vain_(in_vain), gauge_(gauge) {}
   ~WaitingRoom();
 
   bool empty() const noexcept { return length_ == 0; }
@@ -40,10 +40,12 @@ class WaitingRoom {
  private:
   friend struct Waiter;
   void remove(Waiter& waiter) noexcept;
+  void set_length(uint32_t length) noexcept;
 
   Parts& parts_;
   const uint64_t patience_ns_;
   const http::Cause in_vain_;
+  Counter* const gauge_;
   List<Waiter, Waiter> waiters_;
   OwnedTimer timer_{OwnedTimer::Owner::waiting, this};
   uint32_t length_ = 0;

@@ -171,6 +171,46 @@ TEST_F(JudgementTest, AFullOwnerIsPassedOverOrWaitedFor) {
   EXPECT_EQ(ask(found).verdict, Verdict::full);
 }
 
+TEST_F(JudgementTest, WhoWaitsComesFirstAndAQueueEnds) {
+  settings_.limits.connections_per_replica = 4;
+  settings_.limits.queue_length = 5;
+  settings_.routing.affinity = "fail_over";
+  const Explanation found = slot(slot_of("A"));
+  put_load(0, 1, 1);
+  for (proxy::UpstreamMeters& worker : route_.upstreams[0]->meters) worker.waiting.set(1);
+  EXPECT_EQ(ask(found).verdict, Verdict::queued) << "each worker has a connection left, for those who wait";
+  EXPECT_EQ(ask(found).order[0].waiting, 2u);
+  EXPECT_EQ(shown(found, ask(found))["order"][0]["waiting"], 2);
+  for (uint32_t worker = 0; worker < 2; ++worker) {
+    route_.upstreams[0]->meters[worker].waiting.set(route_.upstreams[0]->share_of(5, worker));
+  }
+  EXPECT_EQ(ask(found).verdict, Verdict::full);
+}
+
+TEST_F(JudgementTest, AReplicaIsOutOfSightWhereEveryWorkerHasLostIt) {
+  settings_.ejection.fail_open = false;
+  const Explanation found = slot(slot_of("A"));
+  std::vector<proxy::UpstreamMeters>& workers = route_.upstreams[0]->meters;
+  workers[0].ejected_until_ns.set(now_ns_ + 1);
+  EXPECT_EQ(ask(found).serves, "A");
+  EXPECT_EQ(shown(found, ask(found))["order"][0]["ejected_by"], 1);
+  workers[1].ejected_until_ns.set(now_ns_ + 1);
+  EXPECT_EQ(ask(found).verdict, Verdict::failed_over);
+  EXPECT_EQ(ask(found).serves, found.fallbacks[0]);
+  EXPECT_EQ(shown(found, ask(found))["order"][0]["ready"], true) << "it is in the table";
+  settings_.routing.affinity = "strict";
+  EXPECT_EQ(ask(found).verdict, Verdict::held);
+  settings_.ejection.fail_open = true;
+  for (const auto& upstream : route_.upstreams) {
+    for (proxy::UpstreamMeters& worker : upstream->meters) worker.ejected_until_ns.set(now_ns_ + 1);
+  }
+  settings_.routing.affinity = "prefer";
+  EXPECT_EQ(ask(found).verdict, Verdict::last_resort) << "nobody else is left";
+  ++now_ns_;
+  EXPECT_EQ(ask(found).verdict, Verdict::owner);
+  EXPECT_EQ(ask(found).order[0].blind, 0u);
+}
+
 TEST_F(JudgementTest, AClientThatSticksIsServedByItsReplicaAndElsewhereWhenThatIsFull) {
   Explanation found = slot(slot_of("A"));
   found.sticky = Sticky::believed;

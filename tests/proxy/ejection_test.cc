@@ -46,7 +46,9 @@ TEST_P(Ejection, ThreeFailuresInARowAreOneTooMany) {
   for (int i = 0; i < 40; ++i) serve_one();
   EXPECT_EQ(requests(0), 3u);
   EXPECT_EQ(ejections(0), 1u);
+  EXPECT_GT(replica(0).meters[0].ejected_until_ns.value(), 0u);
   EXPECT_EQ(ejections(1), 0u);
+  EXPECT_EQ(replica(1).meters[0].ejected_until_ns.value(), 0u);
   EXPECT_EQ(meters().ejections.of(http::Cause::replica_refused).value(), 1u);
   EXPECT_EQ(meters().ejections.value(), 1u);
   EXPECT_EQ(meters().retries.of(http::Cause::replica_refused).value(), 3u);
@@ -133,6 +135,7 @@ TEST_P(Ejection, EndsWhenTheReplicaIsLetInAnew) {
   publish_only({1}, 2);
   serve_one();
   publish_only({0, 1}, 2);   // it was out of the table: that is enough
+  run_until([&] { return replica(0).meters[0].ejected_until_ns.value() == 0; }, "the worker to look at it again");
   fails_until_ejected(3);
 }
 

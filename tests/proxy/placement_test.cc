@@ -76,12 +76,14 @@ TEST_P(Room, ServesThoseWhoWaitInTheirOrderAndNobodyBeforeThem) {
     clients.push_back(&ask(keys.back()));
   }
   EXPECT_EQ(meters().exchanges_waiting.value(), 3u);
+  EXPECT_EQ(named("A").meters[0].waiting.value(), 3u);
   EXPECT_EQ(placements(Verdict::queued), 3u);
   for (int i = 0; i < 4; ++i) {
     answer(keys[static_cast<size_t>(i)]);
     expect_ok(*clients[static_cast<size_t>(i)]);
   }
   EXPECT_EQ(meters().exchanges_waiting.value(), 0u);
+  EXPECT_EQ(named("A").meters[0].waiting.value(), 0u);
   EXPECT_EQ(requests("A"), 4u);
   EXPECT_EQ(upstream_connections(), 1u);
 }
