@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include "balance/lanes.h"
 #include "balance/race.h"
 #include "support.h"
 
@@ -69,6 +70,14 @@ TEST(Rendezvous, IsTheDefinitionForSlotsThatAreNoPowerOfTwo) {
   }
 }
 
+// Of two whose logarithms do not tell them apart the times decide: there are thousands of such slots here.
+TEST(Rendezvous, IsTheDefinitionWhereTimesAreClose) {
+  for (const size_t members : {2, 3, 4, 5, 16}) {
+    for (const uint32_t weight_most : {1u, 2u, 9u, 1000u, 65535u}) expect_definition(65536, members, weight_most);
+  }
+  expect_definition(slots_max, 4, 3);
+}
+
 TEST(Rendezvous, EqualTimesAreDecidedByTheNames) {
   size_t equal_times = 0;
   for (size_t members = 8; members <= 18; members += 2) expect_definition(65536, members, 1, &equal_times);
@@ -115,6 +124,34 @@ TEST(Race, BlocksOfTimesAreTheTimes) {
   float times[256];
   race.times<256>(racer, 512, times);
   for (uint32_t i = 0; i < 256; ++i) ASSERT_EQ(times[i], race.time(racer, race.stratum(racer, 512 + i)));
+}
+
+// What few racers are compared by: lanes.h says how far off it may be.
+TEST(Race, LogarithmsOfTheNumbersAreRoundedDown) {
+  for (const uint32_t slots : {1000u, 65536u, slots_max}) {
+    const Race race(slots);
+    const Racer racer = race.enter(1, "S1", 1);
+    float numbers[lanes];
+    int16_t logs[lanes];
+    for (uint32_t first = 0; first < slots; first += lanes) {
+      race.numbers<lanes>(racer, first, numbers);
+      take_logarithms(numbers, logs);
+      for (uint32_t i = 0; i < lanes; ++i) {
+        const double steps = (std::log2(double{numbers[i]}) - double{middle_octave}) * double{steps_per_octave};
+        ASSERT_LE(logs[i] + 16 * steps_per_octave, INT16_MAX - certain_steps);   // the greatest handicap
+        if (race.stratum(racer, first + i) == 0) continue;
+        ASSERT_GT(logs[i], too_low);
+        ASSERT_GE(steps, logs[i] - 0.04) << numbers[i];
+        ASSERT_LT(steps, logs[i] + 1.04) << numbers[i];
+      }
+    }
+  }
+  EXPECT_GE(too_low - 16 * steps_per_octave, INT16_MIN);
+  float numbers[lanes] = {0, 1e-12F};
+  int16_t logs[lanes];
+  take_logarithms(numbers, logs);
+  EXPECT_EQ(logs[0], too_low);
+  EXPECT_EQ(logs[1], too_low);
 }
 
 TEST(Rendezvous, SharesAreWithinTheBoundsOfBinomialChance) {
