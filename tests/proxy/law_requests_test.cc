@@ -293,20 +293,46 @@ TEST_P(LawOfRequests, R8ClosesAfterAReplyOfItsOwnThatCameBeforeTheBody) {
   EXPECT_EQ(meters().requests.value(), 1u);
 }
 
+struct Early {
+  std::string begin;         // of the request
+  const char* at_replica;    // the last of it; chunks may be cut anew
+  std::string rest;          // of the request
+  std::string answer;
+};
+
+const Early early_answers[] = {
+    {POST "Content-Length: 100\r\n\r\npart", "part", std::string(96, 'x'), ok("early")},
+    {POST "content-length:0010\r\n\r\n", "\r\n\r\n", std::string(10, 'x'), ok("early")},
+    {POST "Content-Length: 10\r\n\r\n12345678", "12345678", "90",
+     "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"},
+    {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nbo", "bo", "dy!", ok("early")},
+    {CHUNKED "4\r\nall!\r\n", "!", "0\r\n\r\n", ok("early")},
+    {CHUNKED "a\r\nhalf?", "?", "other\r\n0\r\n\r\n", ok("early")},
+    {POST "transfer-encoding:CHUNKED\r\n\r\n1\r\nx\r\n0\r\n", "1\r\nx\r\n", "\r\n", ok("early")},
+};
+
 TEST_P(LawOfRequests, R9NeverReusesEitherSideWhenTheAnswerCameBeforeTheRequestHadGone) {
   start();
-  Peer& c = client();
-  c.write(POST "Content-Length: 100\r\n\r\npart");
-  wait_for(upstream(), "part");
-  Peer& first = upstream();
-  first.write(ok("early"));
-  expect(c, ok("early", "Connection: close\r\n"));
-  c.write(std::string(96, 'x') + next_request);
-  expect_orderly_end(c);
-  run_until([&] { return first.ended() || first.was_reset(); }, "the end of the replica's connection");
-  EXPECT_EQ(unread(first).find("/next"), std::string::npos);
-  expect_service();
-  EXPECT_EQ(upstream_connections(), 2u);
+  for (const Early& early : early_answers) {
+    SCOPED_TRACE(testing::PrintToString(early.begin));
+    Peer& c = client();
+    c.write(early.begin);
+    // On the connection that is kept or on a new one: whichever has the request.
+    run_until([&] { return unread(upstream()).find(early.at_replica) != std::string::npos; }, "it at the replica");
+    Peer& first = upstream();
+    wait_for(first, early.at_replica);
+    first.write(early.answer);
+    std::string expected = early.answer;
+    expect(c, expected.insert(expected.find("\r\n\r\n") + 2, "Connection: close\r\n"));
+    c.write(early.rest + next_request);
+    expect_orderly_end(c);
+    run_until([&] { return first.ended() || first.was_reset(); }, "the end of the replica's connection");
+    EXPECT_EQ(unread(first).find("/next"), std::string::npos);
+    c.end();
+    expect_service();
+    EXPECT_NE(&upstream(), &first);
+    if (HasFailure()) return;
+  }
 }
 
 TEST_P(LawOfRequests, R18BoundsTheExtensionsOfAWholeMessage) {
@@ -378,6 +404,46 @@ TEST_P(LawOfRequests, R32AnswersADeepPipelineInOrder) {
     upstream().write(ok(std::to_string(i)));
   }
   expect(c, answers);
+  EXPECT_EQ(upstream_connections(), 1u);
+}
+
+struct Pipelined {
+  std::string request;
+  const char* target;
+  std::string answer;   // of the replica, and at the client
+};
+
+const Pipelined pipelined[] = {
+    {"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nGET", "/a", ok("1")},
+    {"\r\nPUT /b HTTP/1.1\r\nhost:h\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n", "/b",
+     ok("22")},
+    {"HEAD /c HTTP/1.1\r\nHost: h\r\n\r\n", "/c", "HTTP/1.1 200 OK\r\nContent-Length: 333\r\n\r\n"},
+    {"DELETE /d HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", "/d", "HTTP/1.1 204 No Content\r\n\r\n"},
+    {"GET http://h/e HTTP/1.1\r\nHost: h\r\n\r\n", "/e", ok("")},
+};
+
+TEST_P(LawOfRequests, R32AnswersPipelinesOfEveryKindInOrderHoweverTheyArrive) {
+  start();
+  std::string requests, answers;
+  for (const Pipelined& one : pipelined) {
+    requests += one.request;
+    answers += one.answer;
+  }
+  for (const Arrival& arrival : arrivals(requests)) {
+    SCOPED_TRACE(arrival.front().size());
+    Peer& c = client();
+    write(c, arrival);
+    for (const Pipelined& one : pipelined) {
+      std::string head;
+      EXPECT_EQ(request_at_replica(head).second, one.target);
+      EXPECT_EQ(unread(upstream()), "");  // one at a time
+      upstream().write(one.answer);
+    }
+    expect(c, answers);
+    c.end();
+    expect_orderly_end(c);
+    if (HasFailure()) return;
+  }
   EXPECT_EQ(upstream_connections(), 1u);
 }
 

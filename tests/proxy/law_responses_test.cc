@@ -353,7 +353,7 @@ TEST_P(LawOfResponses, U20NeverTriesAPostAgainThatAKeptConnectionMayHaveTaken) {
 }
 
 TEST_P(LawOfResponses, U21GivesASilentReplicasRequestToTheNextAndLooksAway) {
-  settings.timeouts.response = 40ms;
+  settings.timeouts.response = 400ms;
   settings.ejection.consecutive_failures = 1;
   start({server(), server()});
   Peer& c = client();
@@ -364,6 +364,45 @@ TEST_P(LawOfResponses, U21GivesASilentReplicasRequestToTheNextAndLooksAway) {
   upstream().write(ok("alive"));
   expect(c, ok("alive"));
   EXPECT_EQ(replica(0).meters[0].ejections.value() + replica(1).meters[0].ejections.value(), 1u);
+}
+
+struct Silence {
+  const char* method;
+  const char* said;        // by the replica, before it falls silent
+  bool to_the_next;        // or it is the end: 504
+};
+
+const Silence silences[] = {
+    {"HEAD", "", true}, {"PUT", "", true},  {"DELETE", "", true},
+    {"GET", "H", false}, {"GET", OK "Content-Le", false},
+    {"POST", "", false}, {"PATCH", "", false}, {"POST", "HTTP/1.1 20", false},
+};
+
+// The time runs to the whole of its head; nobody else is asked once it has begun to speak.
+TEST_P(LawOfResponses, U21AsksAnotherReplicaOnlyForWhatIsIdempotent) {
+  settings.timeouts.response = 400ms;
+  settings.ejection.consecutive_failures = 0;
+  start({server(), server()});
+  for (const Silence& silence : silences) {
+    SCOPED_TRACE(std::string(silence.method) + " " + silence.said);
+    const uint64_t retries = meters().retries.value();
+    Peer& c = client();
+    Peer& silent = ask(c, silence.method);
+    silent.write(silence.said);
+    if (silence.to_the_next) {
+      run_until([&] { return &upstream() != &silent; }, "the second try");
+      std::string head;
+      EXPECT_EQ(request_at_replica(head).first, silence.method);
+      upstream().write("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+      expect(c, "HTTP/1.1 204 No Content\r\n\r\n");
+    } else {
+      EXPECT_EQ(answer(c).second, "504");
+    }
+    EXPECT_EQ(meters().retries.value(), retries + silence.to_the_next);
+    expect_end_of(silent);
+    c.end();
+    if (HasFailure()) return;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernel, LawOfResponses, testing::Values(&uring::make_kernel_world));
