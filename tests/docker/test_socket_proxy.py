@@ -2,20 +2,19 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 
 import pytest
 from support.ringmaster import ROOT
+from support.upstream import HeldPort
 from support.wire import exchange, wait_until
 
 
 @pytest.fixture
 def proxy(engine, tmp_path):
     """The shipped configuration on a free port of loopback, before the tests' engine; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    held = HeldPort()
+    port = held.number
     text = (ROOT / "docker/socket-proxy/haproxy.cfg").read_text()
     assert "bind :2375" in text and "unix@/var/run/docker.sock" in text
     config = tmp_path / "haproxy.cfg"
@@ -28,6 +27,7 @@ def proxy(engine, tmp_path):
     finally:
         process.kill()
         process.wait()
+        held.close()
 
 
 def answers(port: int) -> bool:
@@ -42,7 +42,7 @@ def test_ringmaster_works_through_it(start_docker, engine, proxy):
     ringmaster = start_docker({"docker": {"engine": f"{proxy[0]}:{proxy[1]}", "seccomp_file": str(profile)}})
     assert len(engine.ours()) == 3
     engine.docker("kill", "Server1.1")
-    wait_until(lambda: "Server1.2" in engine.ours() and len(ringmaster.ready_replicas()) == 3, 10, "it heals")
+    wait_until(lambda: "Server1.2" in engine.ours() and len(ringmaster.ready_replicas()) == 3, 30, "it heals")
 
 
 @pytest.mark.parametrize("method, path", [

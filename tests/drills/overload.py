@@ -40,11 +40,14 @@ def run(folder: Path, scale: float) -> Result:
         result.saw(f"{name}: {load.text()}")
         result.must(not load.failures and set(load.latencies_ms) <= {200, 503},
                     f"{name}: other endings: {load.text()}")
-    result.must(calm.count(503) == 0, "refusals below the capacity")
+    # A machine that stands still for a tenth of a second has the next two dozen leave at once.
+    allowed = 0 if scale >= 1 else count // 20
+    result.must(calm.count(503) <= allowed, "refusals below the capacity")
     served = flooded.count(200) / (CAPACITY * (flooded.seconds + QUEUE_MS / 1000))
     result.must(flooded.count(503) > 0 and served > 0.8 / slack(scale), f"only {served:.0%} of the capacity was used")
     result.must(all(b"\r\nretry-after: 1\r\n" in head for head in flooded.heads), "a refusal without Retry-After")
-    result.must(refused == flooded.count(503) + afterwards.count(503), f"{refused:.0f} refusals were counted")
+    told = calm.count(503) + flooded.count(503) + afterwards.count(503)
+    result.must(refused == told, f"{refused:.0f} refusals were counted, {told} were told")
     # Whoever is admitted has waited for QUEUE_MS at most, and a tick of the timer wheel.
     slowest = flooded.admitted_ms(100)
     result.must(slowest <= calm.admitted_ms(99) + (QUEUE_MS + 10) * slack(scale), f"the slowest took {slowest:.0f} ms")

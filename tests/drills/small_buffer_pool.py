@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.drill import Drill, Result, main  # noqa: E402
+from support.drill import Drill, Result, main, slack  # noqa: E402
 from support.ringmaster import Ringmaster  # noqa: E402
 
 DRILL = Drill("receive-buffer pool of 16, 200 uploads of 1 MB at once",
@@ -47,7 +47,7 @@ def run(folder: Path, scale: float) -> Result:
     result.saw(f"{count} uploads in {seconds:.1f} s: {errors} errors, longest stall {max(stalls):.2f} s, "
                f"{empty:.0f} times ENOBUFS")
     result.must(errors == 0, f"{errors} uploads failed")
-    result.must(max(stalls) <= 1, f"a client stood still for {max(stalls):.2f} s")
+    result.must(max(stalls) <= slack(scale), f"a client stood still for {max(stalls):.2f} s")
     result.must(empty > 0, "the pool was never empty: the drill shows nothing")
     return result
 

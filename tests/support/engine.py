@@ -28,6 +28,12 @@ PROFILE = ROOT / "docker/seccomp-io_uring.json"
 BRIDGES = ("-i", "br-+", "-o", "br-+", "-j", "ACCEPT")
 
 
+def slack() -> float:
+    """Times that are promised are held to on a quiet machine, which RINGMASTER_QUIET=1 says that this is; beside other
+    work they show that something came by itself and not by a time-out."""
+    return 1 if os.environ.get("RINGMASTER_QUIET") else 10
+
+
 def run(*command: str, within: float = 60, **options) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=within, **options)
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
