@@ -211,8 +211,12 @@ init_path = "{shutil.which("docker-init") or "catatonit"}"
 
 
 def docker_settings(engine: Engine, **replicas) -> dict:
-    """Replicas in that engine's containers, reached by their addresses, with io_uring whatever its default profile."""
-    return {"replicas": {"runtime": "docker", **replicas},
+    """Replicas in that engine's containers, reached by their addresses, with io_uring whatever its default profile.
+
+    All containers together may have no more of a busy machine than one process has: two heartbeats of half a second in
+    a row went by unanswered by all three of them.
+    """
+    return {"replicas": {"runtime": "docker", **replicas}, "heartbeat": {"timeout": "2s"},
             "docker": {"engine": engine.address, "reach": "network", "seccomp_file": str(PROFILE)}}
 
 
