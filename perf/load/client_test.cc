@@ -46,7 +46,7 @@ TEST_F(AClient, ComparesLongBodiesBothWays) {
 TEST_F(AClient, AtAConstantRateSendsExactlyWhatIsDue) {
   const Outcome outcome = client_.run({.connections = 4, .seconds = 0.2, .rate = 2000});
   EXPECT_EQ(outcome.answers, 400U);
-  EXPECT_NEAR(outcome.seconds, 0.2, 0.1);
+  EXPECT_GT(outcome.seconds, 0.19);   // none before its time
 }
 
 TEST_F(AClient, HoldsRequestsInFlightUntilTheirRelease) {
@@ -71,13 +71,14 @@ TEST_F(AClient, AWrongStatusIsAFailure) {
 }
 
 TEST_F(AClient, ARefusedConnectionIsAFailureAndTheRunIsGivenUp) {
-  Client lonely(loop_, [] {
-    const auto socket = listen_on(SocketAddress::loopback(0));
-    return *local_address(socket->get());  // closed again: nobody listens there
-  }());
+  // Bound, so that the port is given to nobody else, and not listening.
+  const Fd nobody(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const SocketAddress any = SocketAddress::loopback(0);
+  ASSERT_EQ(::bind(nobody.get(), any.data(), any.length()), 0);
+  Client lonely(loop_, *local_address(nobody.get()));
   const Outcome outcome = lonely.run({.connections = 2, .seconds = 5});
   EXPECT_GE(count(outcome, Failure::connect), Client::failures_max);
-  EXPECT_LT(outcome.seconds, 1);
+  EXPECT_LT(outcome.seconds, 4);
 }
 
 // Answers the first bytes of its one connection with what it was given, and closes.
