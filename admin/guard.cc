@@ -24,7 +24,8 @@ bool is_json(std::string_view content_type) {
 
 }  // namespace
 
-Guard::Guard(const SocketAddress& listening, std::string token) : listening_(listening), token_(std::move(token)) {}
+Guard::Guard(const SocketAddress& listening, std::string token)
+    : listening_(listening), listening_text_(listening.text()), token_(std::move(token)) {}
 
 std::optional<Objection> Guard::check_token(const Credentials& given) const {
   if (token_.empty()) return std::nullopt;
@@ -49,7 +50,7 @@ std::optional<Objection> Guard::check_change(const Credentials& given) const {
 }
 
 bool Guard::host_is_ours(std::string_view host) const {
-  if (listening_.family() == AF_UNIX) return true;  // no page can reach it
+  if (listening_.family() == AF_UNIX || host == listening_text_) return true;  // no page can reach the former
   const std::string port = std::to_string(listening_.port());
   const bool default_port = port == "80" && host.rfind(':') == std::string_view::npos;
   const std::string whole = default_port ? fmt::format("{}:80", host) : std::string(host);

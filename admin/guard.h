@@ -48,6 +48,7 @@ class Guard {
   bool host_is_ours(std::string_view host) const;
 
   const SocketAddress listening_;
+  const std::string listening_text_;   // as nearly every Host field has it
   const std::string token_;
 };
 

@@ -1,6 +1,5 @@
 #include "admin/replies.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -8,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "balance/movement.h"
+#include "base/utc.h"
 #include "config/settings_table.h"
 
 namespace ringmaster::admin {
@@ -27,12 +27,8 @@ std::string message_json(const Json& message, std::string_view status) {
 
 // Events are remembered by the monotonic clock; people want to know when by theirs.
 std::string wall_clock(uint64_t event_ns, uint64_t now_ns) {
-  using namespace std::chrono;
-  const auto ago = nanoseconds(now_ns > event_ns ? now_ns - event_ns : 0);
-  const auto when = floor<milliseconds>(system_clock::now() - ago);
-  const auto seconds = floor<std::chrono::seconds>(when);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(system_clock::to_time_t(seconds)),
-                     (when - seconds).count());
+  const auto ago = std::chrono::nanoseconds(now_ns > event_ns ? now_ns - event_ns : 0);
+  return utc_stamp(std::chrono::system_clock::now() - ago);
 }
 
 Json counters_json(const Totals& totals) {
@@ -51,7 +47,7 @@ Json counters_json(const Totals& totals) {
 }
 
 void describe_life(Json& json, const Life& life) {
-  json["address"] = life.upstream ? Json(life.upstream->address.text()) : Json(nullptr);
+  json["address"] = life.upstream ? Json(life.upstream->authority) : Json(nullptr);
   json["pid"] = life.pid >= 0 ? Json(life.pid) : Json(nullptr);
   if (!life.container.empty()) json["container"] = life.container;
   if (!life.image.empty()) json["image"] = life.image;

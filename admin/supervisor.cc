@@ -283,7 +283,7 @@ Outcome<void> Supervisor::reweigh(const std::vector<NewReplica>& wishes) {
   if (const Verdict done = registry_.reweigh(wishes); !done) {
     return refuse(all_known ? Refused::Kind::wrong : Refused::Kind::unknown, done.error());
   }
-  settle_now();
+  settle();  // and not settle_now(): of what is due later nothing has changed
   return {};
 }
 

@@ -1,13 +1,12 @@
 #include "async/http_server.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <array>
 #include <cstring>
-#include <ctime>
 
 #include "base/log.h"
+#include "base/utc.h"
 #include "http/body.h"
 #include "http/forward.h"
 
@@ -24,18 +23,13 @@ constexpr milliseconds linger_time{1000};
 constexpr milliseconds accept_pause{100};               // after EMFILE and the like
 constexpr uint32_t small_write_bytes = 16 * 1024;       // below, one copy is cheaper than three sends
 
-// RFC 9110 section 6.6.1.
-std::string date_field() {
-  return fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", fmt::gmtime(std::time(nullptr)));
-}
-
 bool has_no_body(uint16_t status) { return status < 200 || status == 204 || status == 304; }
 
 enum class BodyFraming : uint8_t { none, length, chunked, until_close };
 
 std::string answer_head(const Answer& answer, BodyFraming framing, bool keep_alive, uint8_t minor) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", answer.status, http::reason_of(answer.status));
-  head += date_field();
+  head += "Date: " + utc_http_date(std::chrono::system_clock::now()) + "\r\n";  // RFC 9110 section 6.6.1
   if (!answer.content_type.empty() && framing != BodyFraming::none) {
     head += "Content-Type: " + answer.content_type + "\r\n";
   }
