@@ -10,22 +10,17 @@
 #include <mutex>
 #include <thread>
 
+#include "base/utc.h"
+
 namespace ringmaster {
 
 namespace {
 
 constexpr size_t queue_lines_max = 4096;
+constexpr std::chrono::milliseconds gathering_time{50};
 constexpr const char* level_names[] = {"debug", "info", "warning", "error"};
 
-std::string timestamp() {
-  const auto now = std::chrono::system_clock::now();
-  const time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, ms < 0 ? ms + 1000 : ms);
-}
+std::string timestamp() { return utc_stamp(std::chrono::system_clock::now()); }
 
 // Lives until the process ends: any thread may log at any time, also while static objects are being destroyed.
 class Writer {
@@ -37,22 +32,29 @@ class Writer {
 
   void add(LogLevel level, std::string text) {
     std::string line = timestamp() + ' ' + level_names[static_cast<int>(level)] + ' ' + std::move(text) + '\n';
-    std::lock_guard lock(mutex_);
-    if (lines_.size() >= queue_lines_max) {
-      dropped_.fetch_add(1, std::memory_order_relaxed);
-      return;
+    bool wakes = false;
+    {
+      std::lock_guard lock(mutex_);
+      if (lines_.size() >= queue_lines_max) {
+        dropped_.fetch_add(1, std::memory_order_relaxed);
+        return;
+      }
+      lines_.push_back(std::move(line));
+      if (!started_) {
+        std::thread([this] { run(); }).detach();
+        started_ = true;
+      }
+      urgent_ = urgent_ || level >= LogLevel::warning || lines_.size() > queue_lines_max / 2;
+      wakes = urgent_ || idle_;
     }
-    lines_.push_back(std::move(line));
-    if (!started_) {
-      std::thread([this] { run(); }).detach();
-      started_ = true;
-    }
-    wake_.notify_one();
+    if (wakes) wake_.notify_one();  // not before: it would only wait for the lock
   }
 
   void flush() {
     std::unique_lock lock(mutex_);
-    idle_.wait_for(lock, std::chrono::seconds(1), [this] { return lines_.empty() && !writing_; });
+    urgent_ = true;
+    wake_.notify_one();
+    written_.wait_for(lock, std::chrono::seconds(1), [this] { return lines_.empty() && !writing_; });
   }
 
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
@@ -61,19 +63,31 @@ class Writer {
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
+      idle_ = true;
       wake_.wait(lock, [this] { return !lines_.empty(); });
+      idle_ = false;
+      while (!lines_.empty()) {
+        write_lines(lock);
+        wake_.wait_for(lock, gathering_time, [this] { return urgent_ && !lines_.empty(); });
+      }
+    }
+  }
+
+  // Until there are none.
+  void write_lines(std::unique_lock<std::mutex>& lock) {
+    writing_ = true;
+    while (!lines_.empty()) {
       std::string line = std::move(lines_.front());
       lines_.pop_front();
-      writing_ = true;
       lock.unlock();
       const uint64_t lost = dropped();
       if (lost != said_) line = fmt::format("{} warning log: {} lines dropped so far\n", timestamp(), lost) + line;
       if (write_all(line)) said_ = lost;
       else dropped_.fetch_add(1, std::memory_order_relaxed);
       lock.lock();
-      writing_ = false;
-      if (lines_.empty()) idle_.notify_all();
     }
+    writing_ = urgent_ = false;
+    written_.notify_all();
   }
 
   static bool write_all(const std::string& line) {
@@ -93,12 +107,14 @@ class Writer {
   }
 
   std::mutex mutex_;
-  std::condition_variable wake_, idle_;
+  std::condition_variable wake_, written_;
   std::deque<std::string> lines_;
   std::atomic<uint64_t> dropped_{0};
   uint64_t said_ = 0;
   bool started_ = false;
+  bool idle_ = false;      // waits for a first line
   bool writing_ = false;
+  bool urgent_ = false;    // do not gather
 };
 
 std::atomic<LogLevel> lowest_level{LogLevel::info};

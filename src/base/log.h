@@ -2,9 +2,11 @@
 //
 //   2026-01-02T03:04:05.678Z warning replica S5: ready -> failing: heartbeat timed out (2 of 2)
 //
-// log() formats into a bounded queue and returns; one thread of its own writes. When the queue is full, or the
-// descriptor cannot take more, lines are dropped and counted, and the count is said with the next line that gets
-// through. Any thread may call it. It may allocate: it is for events, not for requests.
+// log() formats into a bounded queue and returns; one thread of its own writes. After it has written it lets lines
+// gather for 50 ms, so that many events beside busy workers cost them a few context switches and no more; warnings and
+// errors do not wait, and what has gathered before them goes with them. When the queue is full, or the descriptor
+// cannot take more, lines are dropped and counted, and the count is said with the next line that gets through. Any
+// thread may call it. It may allocate: it is for events, not for requests.
 #pragma once
 
 #include <fmt/format.h>
