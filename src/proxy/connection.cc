@@ -19,7 +19,7 @@ Connection::~Connection() {
 // --- reading requests -----------------------------------------------------------------------------------------------
 
 void Connection::start() noexcept {
-  stream_.want(Want::small);
+  stream_.want(Want::one);
   wait_for_request();
 }
 
@@ -66,7 +66,10 @@ void Connection::read_request() noexcept {
     http::RequestHead head;
     http::Cause cause = http::Cause::none;
     const http::HeadStatus status = parse_head(parser, head, cause);
-    if (status == http::HeadStatus::incomplete) continue;
+    if (status == http::HeadStatus::incomplete) {
+      if (!stream_.receiving()) stream_.want(Want::one, true);
+      continue;
+    }
     if (status == http::HeadStatus::complete) {
       if (Exchange* exchange = make_exchange()) exchange->begin(head);
     } else {

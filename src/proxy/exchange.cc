@@ -12,6 +12,7 @@ namespace ringmaster::proxy {
 
 namespace {
 
+constexpr uint64_t watch_after_ns = 10'000'000;  // a little more than an answer of a quick replica takes under load
 constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // [begin, end) has been taken out of the stream's front piece, which may hold more behind it: the lease under those
@@ -61,6 +62,11 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
     route_ = *route;
   }
   if (const http::Cause cause = prepare_request(head); cause != http::Cause::none) return refuse(cause);
+  // Only a receive tells of the client's body, and that it has left. One that is armed must be cancelled before a last
+  // answer, and then the end cannot leave with it: where nothing else is to come, it waits for on_client_timeout().
+  Stream& in = client_.stream();
+  if (last_request_ && request_body_.finished()) client_.expect_within(watch_after_ns);
+  else if (!in.last_filled_buffer()) in.want(Want::small, true);
   attempt();
 }
 
@@ -106,6 +112,7 @@ void Exchange::answer_as_last_recipient() noexcept {
   }
   writer.literal("\r\n");
   note_answer(options ? 200 : 405, writer.size());
+  last_send_ = true;
   send_to_client({}, {inline_.data(), writer.size()});
 }
 
@@ -383,10 +390,15 @@ void Exchange::on_client_gone() noexcept {
   leave();
 }
 
+// Where all of its request has come, a receive only tells that it has left.
+void Exchange::watch_client() noexcept {
+  if (request_body_.finished()) client_.stream().want(Want::small, true);
+}
+
 void Exchange::on_client_timeout() noexcept {
   if (stage_ == Stage::tunnelling) return leave();
   if (client_.stream().sending()) return on_client_gone();  // it has stopped reading
-  if (!waits_for_body()) return;
+  if (!waits_for_body()) return watch_client();
   if (stage_ == Stage::requesting) return refuse(http::Cause::request_timeout);
   if (stage_ == Stage::answering) return on_client_gone();
 }

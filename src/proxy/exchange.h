@@ -125,6 +125,7 @@ class Exchange : public Waiter {
   void pump_tunnel() noexcept;
   bool pump_one_way(Stream& from, Stream& to, bool& closed) noexcept;
   void send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept;
+  void watch_client() noexcept;
   void leave() noexcept;
   bool client_may_stay() const noexcept;
   bool all_read_of_client() const noexcept;

@@ -302,8 +302,15 @@ void Exchange::note_refusal(http::Cause cause) noexcept {
 void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) noexcept {
   if (access_) access_->sent_bytes += bytes.size();
   Stream& client = client_.stream();
-  if (last_send_ && stage_ == Stage::answering && all_read_of_client()) client.send_last(std::move(lease), bytes);
-  else client.send(std::move(lease), bytes);
+  // Where only the connection's end tells the answer's, it stays open until all has left: leave() may have to reset it.
+  const bool end_is_told = answer_framing_ != http::Framing::until_close;
+  if (last_send_ && end_is_told && all_read_of_client()) {
+    client_.client_ip();  // for the access log, while the socket can still be asked
+    client.send_last(std::move(lease), bytes);
+  } else {
+    client.send(std::move(lease), bytes);
+    if (!last_send_ || !end_is_told) watch_client();
+  }
   client_.expect_within(parts_.settings.response_idle_ns);
 }
 

@@ -25,6 +25,9 @@ void Stream::arm() noexcept {
   if (enough()) return;  // take_front() arms when all has been taken
   if (want_ == Want::bulk) {
     receive_bulk();
+  } else if (want_ == Want::one) {
+    receiving_ = Receiving::one;
+    tools_.ring.receive_one(socket_, expect_empty_, receive_token_);
   } else {
     receiving_ = Receiving::multishot;
     tools_.ring.receive_multishot(socket_, expect_empty_, receive_token_);
@@ -39,7 +42,7 @@ void Stream::receive_bulk() noexcept {
     tools_.ring.receive_multishot(socket_, true, receive_token_);
     return;
   }
-  receiving_ = Receiving::single;
+  receiving_ = Receiving::bulk;
   tools_.ring.receive(socket_, {bulk_.space(), bulk_.capacity()}, expect_empty_, receive_token_);
 }
 
@@ -71,7 +74,7 @@ bool Stream::find_buffers() noexcept {
 Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
   uring::Lease lease;
   if (completion.buffer_id != uring::Completion::no_buffer) lease = tools_.buffers.adopt(completion.buffer_id);
-  else if (receiving_ == Receiving::single) lease = std::move(bulk_);
+  else if (receiving_ == Receiving::bulk) lease = std::move(bulk_);
   if (!completion.more) {
     receiving_ = Receiving::off;
     stopping_ = false;
@@ -81,8 +84,9 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
     if (!enqueue(std::move(lease), static_cast<uint32_t>(completion.result))) return fail(ENOMEM);
     expect_empty_ = false;
     if (enough()) stop_multishot();
-    // A bulk receive is one at a time, at its owner's wish; a multishot one that ended by itself is armed again.
-    if (want_ == Want::bulk) want_ = Want::nothing;
+    // All but a multishot receive come one at a time, at their owner's wish; that one, where it ended by itself, is
+    // armed again.
+    if (want_ != Want::small) want_ = Want::nothing;
     else if (!filled_) arm();  // after a full buffer more is waiting: its owner says how to take it
     return Arrival::bytes;
   }
@@ -93,7 +97,7 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
   if (completion.result == -ENOBUFS) {
     tools_.meters.receive_enobufs.add();
     expect_empty_ = false;
-    if (want_ != Want::small || find_buffers()) arm();
+    if (want_ == Want::nothing || want_ == Want::bulk || find_buffers()) arm();
     else if (receiving_ == Receiving::off) receive_bulk();
     return Arrival::nothing;
   }
@@ -177,13 +181,15 @@ void Stream::drop_all() noexcept {
 
 // --- sending --------------------------------------------------------------------------------------------------------
 
-void Stream::send(std::span<const char> bytes) noexcept {
+void Stream::submit_send(std::span<const char> bytes, uring::SendMode mode) noexcept {
   ensure(!sending_ && !bytes.empty());
   sending_ = true;
   handed_over_ = false;
   send_size_ = static_cast<uint32_t>(bytes.size());
-  tools_.ring.send(socket_, bytes, last_ ? uring::SendMode::then_close : uring::SendMode::now, send_token_);
+  tools_.ring.send(socket_, bytes, mode, send_token_);
 }
+
+void Stream::send(std::span<const char> bytes) noexcept { submit_send(bytes, uring::SendMode::now); }
 
 void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
   outgoing_ = std::move(lease);
@@ -193,17 +199,16 @@ void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
 void Stream::send_last(uring::Lease lease, std::span<const char> bytes) noexcept {
   last_ = true;
   stop_receiving();
-  send(std::move(lease), bytes);
+  outgoing_ = std::move(lease);
+  submit_send(bytes, receiving() ? uring::SendMode::then_close : uring::SendMode::with_end);
+  socket_ = -1;
 }
 
 Sent Stream::on_send(const uring::Completion& completion) noexcept {
   sending_ = false;
   outgoing_.reset();
   handed_over_ = completion.result > 0;
-  if (completion.result >= 0 && static_cast<uint32_t>(completion.result) == send_size_) {
-    if (last_) socket_ = -1;
-    return Sent::all;
-  }
+  if (completion.result >= 0 && static_cast<uint32_t>(completion.result) == send_size_) return Sent::all;
   if (last_error_ == 0) last_error_ = completion.result < 0 ? -completion.result : EPIPE;
   return Sent::failed;
 }
@@ -222,7 +227,7 @@ void Stream::terminate() noexcept {
   if (joined()) return;
   // shutdown(2) completes a multishot receive and a blocked send alike; a cancel by descriptor can miss the latter.
   if (!last_) tools_.ring.shut_down(socket_, false);
-  else if (sending_) tools_.ring.cancel(send_token_);  // the descriptor may be closed already
+  else if (sending_) tools_.ring.cancel(send_token_);  // the descriptor is gone
 }
 
 void Stream::retire() noexcept {

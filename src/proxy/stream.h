@@ -1,12 +1,13 @@
 // One socket of a worker: what is being received, what is being sent, and its ending. Client and upstream connections
 // each embed one.
 //
-// Receiving. want() says how: `small` is a multishot receive into provided buffers, the mode for heads and small bodies
-// (armed once, it serves request after request); `bulk` is one receive at a time into a large buffer, for bodies that
-// have shown their size; `nothing` is back-pressure. Arrivals queue up here until their owner takes them. A multishot
-// receive would read on for ever while nobody takes: with `queued_max` arrivals waiting, or two after a full buffer,
-// it is cancelled, and armed again when the queue is empty. Where the provided group is exhausted at its bound, one
-// bulk receive stands in.
+// Receiving. want() says how: `one` is a single receive into a provided buffer, the mode for a client's first head: if
+// that request is also its last, nothing is left to be cancelled. `small` is a multishot receive into provided buffers,
+// the mode for heads and small bodies (armed once, it serves request after request); `bulk` is one receive at a time
+// into a large buffer, for bodies that have shown their size; `nothing` is back-pressure. Arrivals queue up here until
+// their owner takes them. A multishot receive would read on for ever while nobody takes: with `queued_max` arrivals
+// waiting, or two after a full buffer, it is cancelled, and armed again when the queue is empty. Where the provided
+// group is exhausted at its bound, one bulk receive stands in.
 //
 // Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it.
 //
@@ -74,7 +75,7 @@ struct StreamTools {
   uint64_t grown_ns = 0;   // when the provided buffers last became more
 };
 
-enum class Want : uint8_t { nothing, small, bulk };
+enum class Want : uint8_t { nothing, one, small, bulk };
 enum class Arrival : uint8_t { nothing, bytes, end, failed };
 enum class Sent : uint8_t { all, failed };
 
@@ -106,14 +107,16 @@ class Stream {
   // buffer of their own. false: no memory.
   bool split_front(char* rest, uring::Lease& lease) noexcept;
   void drop_all() noexcept;
+  bool receiving() const noexcept { return receiving_ != Receiving::off; }
   bool ended() const noexcept { return ended_; }             // the peer has sent its end
   bool last_filled_buffer() const noexcept { return filled_; }  // the newest arrival filled its buffer: more is waiting
 
   // --- sending
   void send(std::span<const char> bytes) noexcept;  // the owner keeps the bytes alive until on_send
   void send(uring::Lease lease, std::span<const char> bytes) noexcept;    // bytes lie in the leased buffer
-  // The last bytes that the peer is owed, from a peer that sends nothing more: nothing is received from here on, and
-  // where all of it leaves, the socket is closed with it, without a further turn of the loop.
+  // The last bytes that the peer is owed, to a peer that sends nothing more: nothing is received from here on, and the
+  // socket is closed with them, without a further turn of the loop; in one segment, where no receive is armed. Not for
+  // bytes whose end only the connection's tells: abort() comes too late for them.
   void send_last(uring::Lease lease, std::span<const char> bytes) noexcept;
   Sent on_send(const uring::Completion& completion) noexcept;
   bool sending() const noexcept { return sending_; }
@@ -132,13 +135,14 @@ class Stream {
   bool terminating() const noexcept { return terminating_; }
   bool joined() const noexcept { return receiving_ == Receiving::off && !sending_; }
   void finish_sending() noexcept { tools_.ring.shut_down(socket_, true); }
-  bool closed() const noexcept { return socket_ < 0; }   // by send_last()
+  bool closed() const noexcept { return socket_ < 0; }   // or about to be, by send_last()
   void close() noexcept;   // joined() only
 
  private:
-  enum class Receiving : uint8_t { off, multishot, single };
+  enum class Receiving : uint8_t { off, multishot, one, bulk };
   void arm() noexcept;
   void receive_bulk() noexcept;
+  void submit_send(std::span<const char> bytes, uring::SendMode mode) noexcept;
   void stop_multishot() noexcept;
   void stop_receiving() noexcept;
   void begin_ending() noexcept;
@@ -152,7 +156,7 @@ class Stream {
   const uint64_t send_token_;
   Piece* head_ = nullptr;
   Piece* tail_ = nullptr;
-  uring::Lease bulk_;         // being filled by a single receive
+  uring::Lease bulk_;         // being filled by a bulk receive
   uring::Lease outgoing_;     // being sent
   int socket_;
   int last_error_ = 0;

@@ -32,6 +32,7 @@ class KernelRing final : public Ring {
   void accept_multishot(int listener, uint64_t user_data) override;
   void connect(int socket, const SocketAddress& address, uint64_t user_data) override;
   void receive_multishot(int socket, bool expect_empty, uint64_t user_data) override;
+  void receive_one(int socket, bool expect_empty, uint64_t user_data) override;
   void receive(int socket, std::span<char> bytes, bool expect_empty, uint64_t user_data) override;
   void send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) override;
   void cancel(uint64_t target) override;
@@ -53,6 +54,8 @@ class KernelRing final : public Ring {
 
  private:
   io_uring_sqe* next_entry();
+  io_uring_sqe* receive_into_group(int socket, bool expect_empty, uint64_t user_data);
+  void discard_received(int socket);
   void submit_early();
   int enter(uint64_t deadline_ns);
   std::span<const Completion> reap();
@@ -67,6 +70,7 @@ class KernelRing final : public Ring {
   uint64_t in_flight_ = 0;  // queued or with the kernel, final completion not reaped
   uint64_t now_ns_ = monotonic_ns();
   bool overflowed_ = false;
+  bool held_back_ = false;  // with_end is queued
   Counters counters_;
   std::array<Completion, reap_max> completions_;
 };
@@ -146,14 +150,24 @@ void KernelRing::connect(int socket, const SocketAddress& address, uint64_t user
   io_uring_sqe_set_data64(entry, user_data);
 }
 
-void KernelRing::receive_multishot(int socket, bool expect_empty, uint64_t user_data) {
+io_uring_sqe* KernelRing::receive_into_group(int socket, bool expect_empty, uint64_t user_data) {
   io_uring_sqe* entry = next_entry();
-  io_uring_prep_recv_multishot(entry, socket, nullptr, 0, 0);
+  io_uring_prep_recv(entry, socket, nullptr, 0, 0);
   io_uring_sqe_set_flags(entry, IOSQE_BUFFER_SELECT);
   entry->buf_group = buffer_group;
-  entry->optlen = multishot_limit_;
   if (expect_empty) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
   io_uring_sqe_set_data64(entry, user_data);
+  return entry;
+}
+
+void KernelRing::receive_multishot(int socket, bool expect_empty, uint64_t user_data) {
+  io_uring_sqe* entry = receive_into_group(socket, expect_empty, user_data);
+  entry->ioprio |= IORING_RECV_MULTISHOT;
+  entry->optlen = multishot_limit_;
+}
+
+void KernelRing::receive_one(int socket, bool expect_empty, uint64_t user_data) {
+  receive_into_group(socket, expect_empty, user_data);
 }
 
 // Linux 6.17 can end a multishot receive after so many bytes in all; before, one pass reads 32 buffers at a time of a
@@ -182,18 +196,31 @@ void KernelRing::receive(int socket, std::span<char> bytes, bool expect_empty, u
   io_uring_sqe_set_data64(entry, user_data);
 }
 
+// The close is not linked to the send, and so does not wait for a turn of the kernel's work list: entries are begun in
+// their order, most sends end where they begin, and one that does not keeps its file until it does. MSG_MORE holds the
+// last segment until then; see enter().
 void KernelRing::send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) {
   ensure(!bytes.empty() && bytes.size() <= INT32_MAX);
-  const bool closes = mode == SendMode::then_close;
-  if (closes && io_uring_sq_space_left(&ring_) < 2) submit_early();  // a link does not reach across submissions
+  const bool with_end = mode == SendMode::with_end;
+  if (with_end) {
+    held_back_ = true;
+    discard_received(socket);
+  }
   io_uring_sqe* entry = next_entry();
   // MSG_WAITALL: the kernel goes on by itself after a short send, so that there is one completion for all of it.
-  const int flags = MSG_NOSIGNAL | MSG_WAITALL | (mode == SendMode::more_comes ? MSG_MORE : 0);
+  const int flags = MSG_NOSIGNAL | MSG_WAITALL | (with_end || mode == SendMode::more_comes ? MSG_MORE : 0);
   io_uring_prep_send(entry, socket, bytes.data(), bytes.size(), flags);
   io_uring_sqe_set_data64(entry, user_data);
-  if (!closes) return;
-  io_uring_sqe_set_flags(entry, IOSQE_IO_LINK);  // a short send breaks the link
-  close(socket);
+  if (with_end || mode == SendMode::then_close) close(socket);
+}
+
+// MSG_TRUNC: TCP drops what lies in the receive buffer without a copy (man 7 tcp). Hardly ever there is anything, and
+// this ends with EAGAIN at once.
+void KernelRing::discard_received(int socket) {
+  constexpr size_t everything = 1 << 30;
+  io_uring_sqe* entry = next_entry();
+  io_uring_prep_recv(entry, socket, nullptr, everything, MSG_DONTWAIT | MSG_TRUNC);
+  io_uring_sqe_set_data64(entry, unseen);
 }
 
 // By user_data, not by descriptor: the latter was seen to miss a blocked send.
@@ -297,9 +324,17 @@ std::span<const Completion> KernelRing::wait(uint64_t deadline_ns) {
   return reaped;
 }
 
-// One system call, always: with DEFER_TASKRUN the kernel finishes operations only while this thread is inside, so
+// One system call, at least: with DEFER_TASKRUN the kernel finishes operations only while this thread is inside, so
 // that peeking at the queue alone would starve everything that is not there already.
+//
+// Twice where with_end is queued: the kernel ends a closed socket on its way out of a call, and would first do all the
+// work that is there, while the last bytes wait. 64 clients with a connection per request take 3 % less CPU so.
 int KernelRing::enter(uint64_t deadline_ns) {
+  if (held_back_) {
+    held_back_ = false;
+    io_uring_submit(&ring_);  // an error comes again from the second call
+    ++counters_.submissions;
+  }
   if (deadline_ns == 0 || io_uring_cq_ready(&ring_) > 0) return io_uring_submit_and_get_events(&ring_);
   io_uring_cqe* first = nullptr;
   if (deadline_ns == UINT64_MAX) return io_uring_submit_and_wait_timeout(&ring_, &first, 1, nullptr, nullptr);

@@ -13,7 +13,8 @@
 //   - To end a socket: shut_down(), wait for the final completion of all its operations, then close().
 //   - A Ring belongs to the thread that made it. No call allocates, but for growth inside the kernel.
 //
-// Operations are queued and reach the kernel together, in wait(): one system call for a loop's worth of work.
+// Operations are queued and reach the kernel together, in wait(): one system call for a loop's worth of work,
+// two where a with_end is among them.
 #pragma once
 
 #include <chrono>
@@ -31,14 +32,15 @@ struct Completion {
 
   uint64_t user_data = 0;
   int32_t result = 0;               // as the system call: a count, a descriptor, or a negative errno
-  uint16_t buffer_id = no_buffer;   // receive_multishot: the buffer that holds the bytes, ours until it is given back
+  uint16_t buffer_id = no_buffer;   // receive_multishot, _one: the buffer that holds the bytes, ours until given back
   bool more = false;                // the operation goes on: further completions follow
 };
 
 enum class SendMode : uint8_t {
   now,         // leaves at once
   more_comes,  // MSG_MORE: the next send follows at once and may share the segment
-  then_close,  // and the socket is closed as soon as all has left; see send()
+  then_close,  // leaves at once, and the socket is closed behind it; see send()
+  with_end,    // the same, but the end of the stream shares the last bytes' segment
 };
 
 class Ring {
@@ -60,13 +62,17 @@ class Ring {
   // operation has ended. `expect_empty`: nothing is there yet, do not try before the socket polls readable (saves a
   // failed attempt, and is the only safe way to arm on an empty group).
   virtual void receive_multishot(int socket, bool expect_empty, uint64_t user_data) = 0;
+  // One such completion, and the operation is over: nothing needs to be cancelled before the socket is closed.
+  virtual void receive_one(int socket, bool expect_empty, uint64_t user_data) = 0;
   // One arrival into `bytes`; 0 at the end of the stream.
   virtual void receive(int socket, std::span<char> bytes, bool expect_empty, uint64_t user_data) = 0;
   // All of `bytes`, or an error: completes once. A count below bytes.size() means that the socket was shut down or
   // reset on the way.
-  // then_close: the descriptor must not be named until the completion, and where that says that all was sent, never
-  // again: it is closed, and may be another connection's already. Else it is still open. Nothing else may be in flight
-  // on it, but a receive for which a cancel was asked before.
+  // then_close, with_end: the call takes the descriptor; it must never be named again, whatever becomes of the send.
+  // The socket is closed when the send has ended, and lives no longer than what is in flight on it: then_close, but a
+  // receive for which a cancel was asked before, and nothing else; with_end, nothing at all, or the bytes would wait
+  // for it too. Because nobody may be reading on it, with_end throws away what has arrived and was not read: it would
+  // turn the end into a reset.
   virtual void send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) = 0;
   // Asks for the operation named `target` to end; it then completes with -ECANCELED unless something else came
   // first (a send that is partly done completes with its count). The request itself completes unseen.

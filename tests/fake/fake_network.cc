@@ -165,7 +165,7 @@ void FakeRing::try_receive(int descriptor) {
   for (Socket* socket = find(descriptor); socket && socket->reading && socket->state == State::connected;) {
     const OperationPointer operation = socket->reading;
     if (!socket->inbound.empty()) {
-      if (operation->kind == Kind::receive_multishot) {
+      if (operation->kind != Kind::receive) {
         if (!receive_into_group(*socket, operation)) return;
       } else {
         size_t count = std::min(socket->inbound.size(), operation->target.size());
@@ -200,7 +200,8 @@ bool FakeRing::receive_into_group(Socket& socket, const OperationPointer& operat
   if (count > 1 && chance(rates_.split)) count = 1 + random(count);
   memcpy(buffer.bytes.data(), socket.inbound.data(), count);
   socket.inbound.erase(0, count);
-  complete(&socket, operation, static_cast<int32_t>(count), !chance(rates_.multishot_ends), buffer.id);
+  const bool more = operation->kind == Kind::receive_multishot && !chance(rates_.multishot_ends);
+  complete(&socket, operation, static_cast<int32_t>(count), more, buffer.id);
   return true;
 }
 
@@ -215,9 +216,8 @@ void FakeRing::try_send(int descriptor) {
   }
   if (socket->write_shut || socket->broken) {
     const int32_t failure = socket->write_shut ? -EPIPE : -ECONNRESET;
-    socket->closing = false;  // then_close: not this time
     complete(socket, operation, operation->sent > 0 ? static_cast<int32_t>(operation->sent) : failure, false);
-    return;
+    return close_if_over(descriptor);
   }
   FakePeer& peer = *socket->peer;
   const size_t left = operation->source.size() - operation->sent;
@@ -233,19 +233,25 @@ void FakeRing::try_send(int descriptor) {
   if (operation->sent < operation->source.size()) return;
   if (operation->mode != SendMode::more_comes) ++peer.segments_;
   complete(socket, operation, static_cast<int32_t>(operation->sent), false);
-  if (operation->mode == SendMode::then_close) close_after_send(descriptor);
+  close_if_over(descriptor);
 }
 
-// The descriptor is free for the next connection before the program has seen any of this.
-void FakeRing::close_after_send(int descriptor) {
-  if (const OperationPointer reading = find(descriptor)->reading) {
-    if (!reading->cancel_asked) broken_rule("then_close with a receive in flight that nobody has cancelled");
-    complete(find(descriptor), reading, -ECANCELED, false);
-  }
+// A send has taken the descriptor: the next connection may have it, while what is in flight keeps the socket.
+void FakeRing::detach(int descriptor) {
+  const int name = next_detached_--;
+  Socket& socket = sockets_[name] = std::move(sockets_[descriptor]);
+  sockets_.erase(descriptor);
+  free_descriptors_.insert(descriptor);
+  if (socket.peer->linked_) socket.peer->socket_ = name;
+  if (socket.reading && !socket.reading->cancel_asked) broken_rule("then_close with a receive that nobody cancelled");
   for (const auto& [number, operation] : operations_) {
-    if (operation->descriptor == descriptor) operation->descriptor = -1;
+    if (operation->descriptor == descriptor) operation->descriptor = name;
   }
-  finish_close(descriptor);
+}
+
+void FakeRing::close_if_over(int descriptor) {
+  const Socket* socket = find(descriptor);
+  if (socket && descriptor < -1 && !socket->reading && !socket->writing) finish_close(descriptor);
 }
 
 // The peer takes what lies in its socket buffer, if it reads.
@@ -305,7 +311,7 @@ void FakeRing::finish_close(int descriptor) {
     });
   }
   sockets_.erase(descriptor);
-  free_descriptors_.insert(descriptor);
+  if (descriptor >= 0) free_descriptors_.insert(descriptor);
 }
 
 void FakeRing::break_connection(FakePeer& peer, bool tell_program, bool tell_peer) {

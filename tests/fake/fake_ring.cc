@@ -136,7 +136,6 @@ bool FakeRing::fails(const OperationPointer& operation) {
   constexpr int errors[] = {ENOMEM, ENOBUFS, ECANCELED};
   Socket* socket = find(operation->descriptor);
   if (operation->kind == Kind::connect) socket->state = State::failed;
-  if (operation->kind == Kind::send) socket->closing = false;
   complete(socket, operation, -errors[random(std::size(errors))], false);
   return true;
 }
@@ -163,17 +162,26 @@ void FakeRing::connect(int socket, const SocketAddress& address, uint64_t user_d
 }
 
 void FakeRing::receive_multishot(int socket, bool expect_empty, uint64_t user_data) {
+  receive_in_group(Kind::receive_multishot, socket, expect_empty, user_data);
+}
+
+void FakeRing::receive_one(int socket, bool expect_empty, uint64_t user_data) {
+  receive_in_group(Kind::receive_one, socket, expect_empty, user_data);
+}
+
+void FakeRing::receive_in_group(Kind kind, int socket, bool expect_empty, uint64_t user_data) {
   Socket& reader = open_socket(socket, "receive");
   if (reader.state != State::connected) broken_rule("receive on a socket that is not connected");
   if (reader.reading) broken_rule("a second receive in flight on one socket");
-  if (group_entries_ == 0) broken_rule("receive_multishot before set_up_buffers");
-  const OperationPointer operation = begin(Kind::receive_multishot, socket, user_data, "receive");
+  if (group_entries_ == 0) broken_rule("receive into provided buffers before set_up_buffers");
+  const OperationPointer operation = begin(kind, socket, user_data, "receive");
   operation->expect_empty = expect_empty;
   reader.reading = operation;
-  submit([this, operation, socket] {
+  submit([this, operation] {
     if (operation->over || fails(operation)) return;
-    if (!operation->expect_empty && group_.empty()) complete(find(socket), operation, -ENOBUFS, false);
-    else try_receive(socket);
+    const int at = operation->descriptor;
+    if (!operation->expect_empty && group_.empty()) complete(find(at), operation, -ENOBUFS, false);
+    else try_receive(at);
   });
 }
 
@@ -198,9 +206,13 @@ void FakeRing::send(int socket, std::span<const char> bytes, SendMode mode, uint
   writer.writing->source = bytes;
   writer.writing->source_then.assign(bytes.data(), bytes.size());
   writer.writing->mode = mode;
-  writer.closing = mode == SendMode::then_close;
-  submit([this, socket, operation = writer.writing] {
-    if (!fails(operation)) try_send(socket);
+  writer.closing = mode == SendMode::then_close || mode == SendMode::with_end;
+  if (mode == SendMode::with_end && writer.undelivered > 1) broken_rule("with_end with a receive in flight");
+  submit([this, socket, operation = writer.writing, closing = writer.closing] {
+    if (operation->mode == SendMode::with_end) find(socket)->inbound.clear();
+    if (closing) detach(socket);
+    if (!fails(operation)) try_send(operation->descriptor);
+    if (closing) close_if_over(operation->descriptor);
   });
 }
 
@@ -232,8 +244,8 @@ void FakeRing::take_effect(const OperationPointer& target) {
   const int32_t result = target->sent > 0 ? static_cast<int32_t>(target->sent) : -ECANCELED;
   Socket* socket = find(target->descriptor);
   if (target->kind == Kind::connect) socket->state = State::failed;
-  if (target->kind == Kind::send) socket->closing = false;
   complete(socket, target, result, false);
+  close_if_over(target->descriptor);
 }
 
 void FakeRing::close(int descriptor) {
@@ -272,6 +284,7 @@ void FakeRing::deliver(const OperationPointer& operation, const Completion& comp
   if (completion.more) return;
   operations_.erase(operation->number);
   if (Socket* socket = find(operation->descriptor)) --socket->undelivered;
+  close_if_over(operation->descriptor);
 }
 
 // --- provided buffers -----------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class FakePeer {
   void resume_reading();
   bool ended() const noexcept { return ended_; }          // the program has ended its direction; all of it was read
   bool was_reset() const noexcept { return was_reset_; }
-  bool accepted() const noexcept { return socket_ >= 0; } // the program has, or had, a descriptor for it
+  bool accepted() const noexcept { return socket_ != -1; } // the program has, or had, a descriptor for it
   // Sends that reached it; those with SendMode::more_comes count together with the one that follows.
   uint32_t segments() const noexcept { return segments_; }
 
@@ -145,6 +145,7 @@ class FakeRing final : public Ring {
   void accept_multishot(int listener, uint64_t user_data) override;
   void connect(int socket, const SocketAddress& address, uint64_t user_data) override;
   void receive_multishot(int socket, bool expect_empty, uint64_t user_data) override;
+  void receive_one(int socket, bool expect_empty, uint64_t user_data) override;
   void receive(int socket, std::span<char> bytes, bool expect_empty, uint64_t user_data) override;
   void send(int socket, std::span<const char> bytes, SendMode mode, uint64_t user_data) override;
   void cancel(uint64_t target) override;
@@ -164,7 +165,7 @@ class FakeRing final : public Ring {
  private:
   friend class FakePeer;
 
-  enum class Kind : uint8_t { accept, connect, receive_multishot, receive, send, poll };
+  enum class Kind : uint8_t { accept, connect, receive_multishot, receive_one, receive, send, poll };
   struct Operation {
     uint64_t number;                     // in the order of the calls
     Kind kind;
@@ -187,7 +188,7 @@ class FakeRing final : public Ring {
   enum class State : uint8_t { listening, fresh, connecting, connected, failed };
   struct Socket {
     State state = State::fresh;
-    bool closing = false;                // close() was called: the program must not name it any more
+    bool closing = false;                // by close() or a send: the program must not name it any more
     FakePeer* peer = nullptr;
     SocketAddress peer_address;
     std::deque<FakePeer*> backlog;       // listening
@@ -223,6 +224,7 @@ class FakeRing final : public Ring {
   int new_descriptor();
 
   OperationPointer begin(Kind kind, int descriptor, uint64_t user_data, const char* doing);
+  void receive_in_group(Kind kind, int socket, bool expect_empty, uint64_t user_data);
   void submit(std::function<void()> action);
   bool fails(const OperationPointer& operation);
   void complete(Socket* socket, OperationPointer operation, int32_t result, bool more,
@@ -247,7 +249,8 @@ class FakeRing final : public Ring {
   void break_connection(FakePeer& peer, bool tell_program, bool tell_peer);
   void break_later(FakePeer& peer, bool tell_program, bool tell_peer);
   void finish_close(int descriptor);
-  void close_after_send(int descriptor);
+  void detach(int descriptor);
+  void close_if_over(int descriptor);
 
   const uint64_t seed_;
   uint64_t random_state_;
@@ -270,6 +273,7 @@ class FakeRing final : public Ring {
   std::map<int, Socket> sockets_;
   std::set<int> free_descriptors_;       // the lowest is used again first, as the kernel does
   int next_descriptor_;
+  int next_detached_ = -2;               // the names of sockets without a descriptor, which live until their sends end
   std::map<uint64_t, OperationPointer> operations_;  // by number; final completion not delivered
   std::vector<std::unique_ptr<FakePeer>> peers_;
   std::map<std::string, Server> servers_;

@@ -35,6 +35,10 @@ class SparedRing final : public uring::Ring {
     const Suspension spared;
     ring_.receive_multishot(socket, expect_empty, user_data);
   }
+  void receive_one(int socket, bool expect_empty, uint64_t user_data) override {
+    const Suspension spared;
+    ring_.receive_one(socket, expect_empty, user_data);
+  }
   void receive(int socket, std::span<char> bytes, bool expect_empty, uint64_t user_data) override {
     const Suspension spared;
     ring_.receive(socket, bytes, expect_empty, user_data);

@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -41,6 +41,27 @@ std::vector<Completion> gather(Ring& ring, size_t count) {
     for (const Completion& completion : ring.wait(give_up_ns)) all.push_back(completion);
   }
   return all;
+}
+
+// Ours is the accepted end.
+Pair make_tcp_pair(Ring& ring) {
+  const Fd listener(ring.open_stream_socket(AF_INET).value());
+  SocketAddress address = SocketAddress::loopback(0);
+  EXPECT_EQ(bind(listener.get(), address.data(), address.length()), 0);
+  EXPECT_EQ(listen(listener.get(), 8), 0);
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  getsockname(listener.get(), reinterpret_cast<sockaddr*>(&storage), &length);
+  address = SocketAddress(reinterpret_cast<sockaddr*>(&storage), length);
+  Pair pair{Fd(), Fd(ring.open_stream_socket(AF_INET).value())};
+  ring.accept_multishot(listener.get(), 1);
+  ring.connect(pair.theirs.get(), address, 2);
+  for (const Completion& completion : gather(ring, 2)) {
+    if (completion.user_data == 1) pair.ours = Fd(completion.result);
+  }
+  ring.shut_down(listener.get(), false);  // ends the accept
+  gather(ring, 1);
+  return pair;
 }
 
 // Two pairs, because the buffer of one holds less than 300 messages.
@@ -157,28 +178,34 @@ TEST(KernelRing, OpenedSocketsSendAtOnceAndDoNotLeakIntoChildren) {
 
 TEST(KernelRing, AcceptedSocketsInheritWhatTheListenerHas) {
   const auto ring = make_kernel_ring({});
-  const Fd listener(ring->open_stream_socket(AF_INET).value());
-  SocketAddress address = SocketAddress::loopback(0);
-  ASSERT_EQ(bind(listener.get(), address.data(), address.length()), 0);
-  ASSERT_EQ(listen(listener.get(), 8), 0);
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  getsockname(listener.get(), reinterpret_cast<sockaddr*>(&storage), &length);
-  address = SocketAddress(reinterpret_cast<sockaddr*>(&storage), length);
-  const Fd client(ring->open_stream_socket(AF_INET).value());
-  ring->accept_multishot(listener.get(), 1);
-  ring->connect(client.get(), address, 2);
-  int accepted = -1;
-  for (const Completion& completion : gather(*ring, 2)) {
-    if (completion.user_data == 1) accepted = completion.result;
-  }
-  const Fd server(accepted);
-  ASSERT_TRUE(server);
+  const Pair pair = make_tcp_pair(*ring);
+  ASSERT_TRUE(pair.ours);
   int on = 0;
-  length = sizeof on;
-  getsockopt(server.get(), IPPROTO_TCP, TCP_NODELAY, &on, &length);
+  socklen_t length = sizeof on;
+  getsockopt(pair.ours.get(), IPPROTO_TCP, TCP_NODELAY, &on, &length);
   EXPECT_EQ(on, 1);
-  EXPECT_TRUE(fcntl(server.get(), F_GETFD) & FD_CLOEXEC);
+  EXPECT_TRUE(fcntl(pair.ours.get(), F_GETFD) & FD_CLOEXEC);
+}
+
+uint32_t segments_received(const Fd& socket) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  EXPECT_EQ(getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+  return info.tcpi_segs_in;
+}
+
+// One segment, and one wake-up of the peer, less for each connection.
+TEST(KernelRing, WithEndSendsTheEndTogetherWithTheLastBytes) {
+  const auto ring = make_kernel_ring({});
+  Pair pair = make_tcp_pair(*ring);
+  const uint32_t before = segments_received(pair.theirs);
+  ring->send(pair.ours.release(), std::string_view("last"), SendMode::with_end, 3);
+  ASSERT_EQ(gather(*ring, 1).at(0).result, 4);
+  fcntl(pair.theirs.get(), F_SETFL, 0);  // blocking
+  char bytes[8];
+  ASSERT_EQ(recv(pair.theirs.get(), bytes, sizeof bytes, 0), 4);
+  ASSERT_EQ(recv(pair.theirs.get(), bytes, sizeof bytes, 0), 0);
+  EXPECT_EQ(segments_received(pair.theirs) - before, 1u);
 }
 
 // Closing a descriptor does not end what is in flight on it: the reason for shut_down, join, close.

@@ -273,16 +273,69 @@ TEST_P(RingTest, ThenCloseEndsTheConnectionBehindTheLastByte) {
   EXPECT_EQ(peer->received(), bytes);
 }
 
-TEST_P(RingTest, ThenCloseLeavesTheSocketOpenWhereNotAllWasSent) {
+TEST_P(RingTest, ThenCloseClosesTheSocketThoughNotAllWasSent) {
   Peer* peer = nullptr;
   const int socket = accept_one(&peer);
   peer->pause_reading();
   const std::string bytes = pattern(16'000'000);
   ring_.send(socket, bytes, SendMode::then_close, sending);
+  std::erase(open_, socket);
   EXPECT_TRUE(world_->quiet(sending));
   ring_.cancel(sending);
   EXPECT_LT(world_->next(sending).result, static_cast<int32_t>(bytes.size()));
-  EXPECT_NE(ring_.peer_of(socket).port(), 0);
+  peer->resume_reading();
+  world_->run_until([&] { return peer->ended() || peer->was_reset(); }, "the end at the peer");
+  EXPECT_LT(peer->received().size(), bytes.size());
+  EXPECT_TRUE(bytes.starts_with(peer->received()));
+}
+
+TEST_P(RingTest, WithEndGivesThePeerEveryByteAndTheEnd) {
+  for (const size_t size : {size_t{5}, size_t{3'000'000}}) {
+    Peer* peer = nullptr;
+    const int socket = accept_one(&peer);
+    const std::string bytes = pattern(size);
+    ring_.send(socket, bytes, SendMode::with_end, sending);
+    std::erase(open_, socket);
+    EXPECT_EQ(world_->next(sending).result, static_cast<int32_t>(size));
+    world_->run_until([&] { return peer->ended() || peer->was_reset(); }, "the end at the peer");
+    EXPECT_FALSE(peer->was_reset());
+    EXPECT_EQ(peer->received(), bytes);
+  }
+}
+
+TEST_P(RingTest, WithEndIsNotTurnedIntoAResetByWhatNobodyHasRead) {
+  Peer* peer = nullptr;
+  const int socket = accept_one(&peer);
+  peer->write("nobody waits for this");
+  EXPECT_TRUE(world_->quiet(sending));  // until it has arrived
+  ring_.send(socket, std::string_view("last"), SendMode::with_end, sending);
+  std::erase(open_, socket);
+  EXPECT_EQ(world_->next(sending).result, 4);
+  world_->run_until([&] { return peer->ended() || peer->was_reset(); }, "the end at the peer");
+  EXPECT_FALSE(peer->was_reset());
+  EXPECT_EQ(peer->received(), "last");
+}
+
+TEST_P(RingTest, ReceiveOneTakesOneArrivalAndIsOver) {
+  BufferPool pool(ring_, small_buffers);
+  Peer* peer = nullptr;
+  const int socket = accept_one(&peer);
+  std::string received;
+  for (const std::string_view part : {"first", "second"}) {
+    peer->write(part);
+    const size_t expected = received.size() + part.size();
+    while (received.size() < expected) {
+      ring_.receive_one(socket, true, receiving);
+      const Completion arrival = world_->next(receiving);
+      EXPECT_FALSE(arrival.more);
+      if (arrival.result == -ENOBUFS) continue;
+      ASSERT_GT(arrival.result, 0);
+      received.append(pool.adopt(arrival.buffer_id).space(), static_cast<size_t>(arrival.result));
+    }
+  }
+  EXPECT_EQ(received, "firstsecond");
+  peer->write("third");
+  EXPECT_TRUE(world_->quiet(receiving));  // none is armed
 }
 
 TEST_P(RingTest, ShutDownCompletesAReceiveAndEndsThePeersStream) {
