@@ -76,7 +76,7 @@ def site_for(bench, case):
         workers=case.workers,
         connections=case.connections + case.idle + 64,
         busy=case.connections + 64,
-        bulk=max(case.answer_bytes, case.body_bytes) >= 16 * 1024,
+        body_bytes=max(case.answer_bytes, case.body_bytes),
     )
     if case.on_load_cpu:
         site.cpus = {bench.load_cpu}

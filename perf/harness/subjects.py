@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.processes import Program, ProgramFailed
 
 READY_SECONDS = 10
+FLOOR_BUFFERS = ((512 << 10, 512 << 10, 8), (64 << 10, 256 << 10, 16), (16 << 10, 64 << 10, 512))  # from, bytes, number
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Site:
     workers: int = 1
     connections: int = 1024  # clients' connections that it must be able to hold
     busy: int = 512  # of those, with a request in flight
-    bulk: bool = False  # bodies of 16 KiB and more
+    body_bytes: int = 0  # of a request or an answer
     balance: str = "hash"  # hash | round-robin: what the peers do; see perf/README.md
     environment: dict = field(default_factory=dict)
     quiet: bool = False  # nothing but the requests: heartbeats so rare that none falls into a run
@@ -296,7 +297,11 @@ class Floor(Subject):
         command = [self.binary, "--listen", f"127.0.0.1:{port}"]
         for backend in site.backends:
             command += ["--upstream", backend]
-        return command + (["--buffer-bytes", "65536", "--buffers", "512"] if site.bulk else [])
+        # As tried with answers of 64 KiB and 1 MiB: more of them, or smaller ones, cost up to twice as much.
+        for body_bytes, buffer_bytes, buffers in FLOOR_BUFFERS:
+            if site.body_bytes >= body_bytes:
+                return command + ["--buffer-bytes", str(buffer_bytes), "--buffers", str(buffers)]
+        return command
 
 
 class Direct(Subject):
