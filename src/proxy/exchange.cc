@@ -156,8 +156,8 @@ http::Cause Exchange::prepare_request(const http::RequestHead& head) noexcept {
     request_lease_ = take_lease(in, rest);
     return request_lease_ ? http::Cause::none : http::Cause::overloaded;
   } else {
-    request_lease_ = parts_.buffers.take_bulk();
-    if (!request_lease_ || request_size_ > request_lease_.capacity()) return http::Cause::overloaded;
+    request_lease_ = parts_.buffers.take_bulk(request_size_);
+    if (!request_lease_) return http::Cause::overloaded;
     memcpy(request_lease_.space(), out, head_size);
     if (body_size > 0) memcpy(request_lease_.space() + head_size, body.begin, body_size);
     request_begin_ = request_lease_.space();

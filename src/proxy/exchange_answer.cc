@@ -137,8 +137,8 @@ void Exchange::start_answer(const http::ResponseHead& head) noexcept {
   char* begin = body_begin - head_size;
   uring::Lease lease = from.take_front();
   if (begin < lease.low()) {  // the head came in pieces and is longer than the room in front of the body
-    uring::Lease larger = parts_.buffers.take_bulk();
-    if (!larger || head_size + body_size > larger.capacity()) return attempt_failed(http::Cause::overloaded);
+    uring::Lease larger = parts_.buffers.take_bulk(static_cast<uint32_t>(head_size + body_size));
+    if (!larger) return attempt_failed(http::Cause::overloaded);
     begin = larger.space();
     memcpy(begin + head_size, body_begin, body_size);
     lease = std::move(larger);

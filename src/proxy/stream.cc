@@ -24,7 +24,7 @@ void Stream::arm() noexcept {
   if (terminating_ || last_ || ended_ || receive_failed_) return;
   if (enough()) return;  // take_front() arms when all has been taken
   if (want_ == Want::bulk) {
-    receive_bulk();
+    receive_into(tools_.buffers.take_large());
   } else if (want_ == Want::one) {
     receiving_ = Receiving::one;
     tools_.ring.receive_one(socket_, expect_empty_, receive_token_);
@@ -34,8 +34,8 @@ void Stream::arm() noexcept {
   }
 }
 
-void Stream::receive_bulk() noexcept {
-  bulk_ = tools_.buffers.take_bulk();
+void Stream::receive_into(uring::Lease lease) noexcept {
+  bulk_ = std::move(lease);
   if (!bulk_) {
     // No memory for a large buffer: the provided ones are there already.
     receiving_ = Receiving::multishot;
@@ -98,7 +98,7 @@ Arrival Stream::on_receive(const uring::Completion& completion) noexcept {
     tools_.meters.receive_enobufs.add();
     expect_empty_ = false;
     if (want_ == Want::nothing || want_ == Want::bulk || find_buffers()) arm();
-    else if (receiving_ == Receiving::off) receive_bulk();
+    else if (receiving_ == Receiving::off) receive_into(tools_.buffers.take_bulk());
     return Arrival::nothing;
   }
   if (completion.result == -ECANCELED) {
@@ -158,9 +158,9 @@ void Stream::drop_front() noexcept {
 }
 
 bool Stream::split_front(char* rest, uring::Lease& lease) noexcept {
-  uring::Lease copy = tools_.buffers.take_bulk();
   const auto size = static_cast<uint32_t>(head_->end - rest);
-  if (!copy || size > copy.capacity()) return false;
+  uring::Lease copy = tools_.buffers.take_bulk(size);
+  if (!copy) return false;
   memcpy(copy.space(), rest, size);
   lease = std::move(head_->lease);
   head_->lease = std::move(copy);

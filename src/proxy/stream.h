@@ -141,7 +141,7 @@ class Stream {
  private:
   enum class Receiving : uint8_t { off, multishot, one, bulk };
   void arm() noexcept;
-  void receive_bulk() noexcept;
+  void receive_into(uring::Lease lease) noexcept;
   void submit_send(std::span<const char> bytes, uring::SendMode mode) noexcept;
   void stop_multishot() noexcept;
   void stop_receiving() noexcept;

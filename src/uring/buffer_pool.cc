@@ -24,7 +24,7 @@ constexpr size_t cache_line = 64;
 
 constexpr size_t rounded_to_line(size_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; }
 
-// A bulk buffer's description lies in front of its bytes, in the same allocation.
+// A bulk or large buffer's description lies in front of its bytes, in the same allocation.
 constexpr size_t bulk_header_bytes = rounded_to_line(sizeof(Buffer));
 
 size_t footprint(uint32_t capacity) { return rounded_to_line(size_t{headroom_bytes} + capacity + tailroom_bytes); }
@@ -35,8 +35,13 @@ void Lease::reset() noexcept {
   if (buffer_) pool_->give_back(*std::exchange(buffer_, nullptr));
 }
 
-BufferPool::BufferPool(Ring& ring, const BufferSettings& settings) : ring_(ring), settings_(settings) {
+BufferPool::BufferPool(Ring& ring, const BufferSettings& settings)
+    : ring_(ring),
+      settings_(settings),
+      bulk_{.bytes = settings.bulk_bytes, .kept_max = settings.bulk_kept_max},
+      large_{.bytes = settings.large_bytes, .kept_max = settings.large_kept_max} {
   ensure(settings.provided_initial > 0 && settings.provided_initial <= settings.provided_max);
+  ensure(settings.bulk_bytes < settings.large_bytes);  // give_back() tells them apart by it
   provided_.reserve(settings.provided_max);
   memory_.reserve(32);  // each growth doubles: 16 bits of buffer_id are used up long before
   ring_.set_up_buffers(settings.provided_max);
@@ -47,8 +52,13 @@ BufferPool::BufferPool(Ring& ring, const BufferSettings& settings) : ring_(ring)
 }
 
 BufferPool::~BufferPool() {
-  ensure(provided_leased_ == 0 && bulk_leased_ == 0);
-  while (free_bulk_) ::operator delete(std::exchange(free_bulk_, free_bulk_->next_free), std::align_val_t{cache_line});
+  ensure(provided_leased_ == 0 && bulk_leased() == 0);
+  for (Kind* kind : {&bulk_, &large_}) {
+    while (Buffer* buffer = kind->free) {
+      kind->free = buffer->next_free;
+      ::operator delete(buffer, std::align_val_t{cache_line});
+    }
+  }
 }
 
 Lease BufferPool::adopt(uint16_t buffer_id) noexcept {
@@ -60,20 +70,26 @@ Lease BufferPool::adopt(uint16_t buffer_id) noexcept {
   return Lease(*this, buffer);
 }
 
-Lease BufferPool::take_bulk() noexcept {
-  Buffer* buffer = free_bulk_;
+Lease BufferPool::take_bulk(uint32_t at_least) noexcept {
+  if (at_least > large_.bytes) return {};
+  return take(at_least <= bulk_.bytes ? bulk_ : large_);
+}
+
+Lease BufferPool::take_large() noexcept { return take(large_.leased < settings_.large_max ? large_ : bulk_); }
+
+Lease BufferPool::take(Kind& kind) noexcept {
+  Buffer* buffer = kind.free;
   if (buffer) {
-    free_bulk_ = buffer->next_free;
-    --free_bulk_count_;
+    kind.free = buffer->next_free;
+    --kind.free_count;
   } else {
-    const size_t bytes = bulk_header_bytes + footprint(settings_.bulk_bytes);
-    void* memory = ::operator new(bytes, std::align_val_t{cache_line}, std::nothrow);
+    void* memory =
+        ::operator new(bulk_header_bytes + footprint(kind.bytes), std::align_val_t{cache_line}, std::nothrow);
     if (!memory) return {};
-    buffer = new (memory) Buffer{.base = static_cast<char*>(memory) + bulk_header_bytes,
-                                 .capacity = settings_.bulk_bytes};
+    buffer = new (memory) Buffer{.base = static_cast<char*>(memory) + bulk_header_bytes, .capacity = kind.bytes};
   }
   buffer->leased = true;
-  ++bulk_leased_;
+  ++kind.leased;
   return Lease(*this, *buffer);
 }
 
@@ -85,13 +101,17 @@ void BufferPool::give_back(Buffer& buffer) noexcept {
     ring_.provide_buffer(buffer.id, {buffer.space(), buffer.capacity});
     return;
   }
-  --bulk_leased_;
-  if (free_bulk_count_ >= settings_.bulk_kept_max) {
+  keep_or_free(buffer.capacity == bulk_.bytes ? bulk_ : large_, buffer);
+}
+
+void BufferPool::keep_or_free(Kind& kind, Buffer& buffer) noexcept {
+  --kind.leased;
+  if (kind.free_count >= kind.kept_max) {
     ::operator delete(&buffer, std::align_val_t{cache_line});
     return;
   }
-  buffer.next_free = std::exchange(free_bulk_, &buffer);
-  ++free_bulk_count_;
+  buffer.next_free = std::exchange(kind.free, &buffer);
+  ++kind.free_count;
 }
 
 bool BufferPool::grow() noexcept {

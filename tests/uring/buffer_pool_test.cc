@@ -117,6 +117,31 @@ TEST_F(BufferPoolTest, BulkBuffersAreKeptUpToTheBoundLastInFirstOut) {
   EXPECT_EQ(pool.bulk_leased(), 0u);
 }
 
+TEST_F(BufferPoolTest, BodiesGetLargeBuffersWhileFewAreOut) {
+  BufferPool pool(ring_, {.provided_initial = 1, .provided_max = 1, .provided_bytes = 512, .bulk_bytes = 4096,
+                          .large_bytes = 16384, .large_max = 2, .large_kept_max = 1});
+  std::vector<Lease> leases;
+  for (int i = 0; i < 3; ++i) leases.push_back(pool.take_large());
+  EXPECT_EQ(leases[0].capacity(), 16384u);
+  EXPECT_EQ(leases[1].capacity(), 16384u);
+  EXPECT_EQ(leases[2].capacity(), 4096u);
+  EXPECT_EQ(pool.bulk_leased(), 3u);
+  char* const first = leases[0].space();
+  leases[0].reset();
+  leases[1].reset();  // beyond the bound: freed
+  EXPECT_EQ(pool.bulk_leased(), 1u);
+  EXPECT_EQ(pool.take_large().space(), first);
+}
+
+TEST_F(BufferPoolTest, WhatMustFitGetsABufferThatIsLargeEnough) {
+  BufferPool pool(ring_, {.provided_initial = 1, .provided_max = 1, .provided_bytes = 512, .bulk_bytes = 4096,
+                          .large_bytes = 16384, .large_max = 0});
+  EXPECT_EQ(pool.take_large().capacity(), 4096u);
+  EXPECT_EQ(pool.take_bulk(4096).capacity(), 4096u);
+  EXPECT_EQ(pool.take_bulk(4097).capacity(), 16384u);  // whatever is out already
+  EXPECT_FALSE(pool.take_bulk(16385));
+}
+
 TEST(BufferPoolDeathTest, MisuseEndsTheProgram) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
@@ -142,7 +167,7 @@ TEST(BufferPoolDeathTest, MisuseEndsTheProgram) {
         lease = pool.take_bulk();
         pool.~BufferPool();
       },
-      "bulk_leased_ == 0");
+      "bulk_leased\\(\\) == 0");
 }
 
 }  // namespace
