@@ -13,9 +13,9 @@ bool letter_or_digit(char c) noexcept {
 
 bool valid_name(std::string_view name) noexcept {
   if (name.empty() || name.size() > name_bytes_max) return false;
-  if (!letter_or_digit(name.front()) || !letter_or_digit(name.back())) return false;
+  if (!letter_or_digit(name.front())) return false;
   for (const char c : name) {
-    if (!letter_or_digit(c) && c != '-') return false;
+    if (!letter_or_digit(c) && c != '_' && c != '.' && c != '-') return false;
   }
   return true;
 }

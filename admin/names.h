@@ -1,4 +1,5 @@
-// Names of replicas. A name is at once a container's name and a DNS label, so that every runtime can use it as it is.
+// Names of replicas: what the engine takes for a container's name, so that every runtime can use it as it is, and short
+// enough for one label of the engine's DNS, where it is the container's alias.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,11 @@ namespace ringmaster::admin {
 
 inline constexpr size_t name_bytes_max = 63;  // RFC 1035 section 2.3.4: a label
 
-// [a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?
+// What valid_name() allows, for those who have been refused.
+inline constexpr std::string_view name_form =
+    "1 to 63 letters, digits and '_', '.' or '-', a letter or digit first";
+
+// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}
 bool valid_name(std::string_view name) noexcept;
 
 // Makes names that nobody has chosen: "r-" and eight of [a-z0-9].

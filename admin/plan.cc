@@ -33,8 +33,8 @@ Outcome<void> check_names(const PlanOrder& order, const Registry& registry) {
   };
   for (const WeightedName& wish : order.add) {
     if (!valid_name(wish.name)) {
-      return refuse(Refused::Kind::wrong, fmt::format("'{}' is not a replica name: 1 to {} letters, digits and hyphens",
-                                                      wish.name.substr(0, name_bytes_max + 1), name_bytes_max));
+      return refuse(Refused::Kind::wrong, fmt::format("'{}' is not a replica name: {}",
+                                                      wish.name.substr(0, name_bytes_max + 1), name_form));
     }
     if (registry.find(wish.name)) return refuse(Refused::Kind::conflict, fmt::format("'{}' is in use", wish.name));
     if (!once(wish.name)) return refuse(Refused::Kind::wrong, fmt::format("'{}' is named twice", wish.name));

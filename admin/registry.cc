@@ -51,9 +51,8 @@ Verdict Registry::join(std::span<const NewReplica> replicas, bool provisional, u
   for (size_t i = 0; i < replicas.size(); ++i) {
     const NewReplica& wish = replicas[i];
     if (!valid_name(wish.name)) {
-      return std::unexpected(fmt::format(
-          "'{}' is not a replica name: 1 to {} letters, digits and hyphens, with no hyphen first or last",
-          std::string_view(wish.name).substr(0, name_bytes_max + 1), name_bytes_max));
+      return std::unexpected(fmt::format("'{}' is not a replica name: {}",
+                                         std::string_view(wish.name).substr(0, name_bytes_max + 1), name_form));
     }
     if (wish.weight < 1 || wish.weight > 65535) {
       return std::unexpected(fmt::format("weight {} is not between 1 and 65535", wish.weight));

@@ -74,6 +74,8 @@ bool is_dns_label(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return is_letter_or_digit(c) || c == '-'; });
 }
 
+bool is_replica_name(std::string_view text) { return text.size() <= 63 && is_docker_name(text); }
+
 bool is_key_source(std::string_view text) {
   if (text == "path" || text == "uri" || text == "host" || text == "client_ip" || text == "random") return true;
   const size_t colon = text.find(':');

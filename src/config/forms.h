@@ -11,6 +11,7 @@ bool is_admin_address(std::string_view text);     // the same without fd
 bool is_replica_address(std::string_view text);   // the same, with a port above 0
 bool is_network(std::string_view text);           // "10.0.0.0/8", "fd00::/8"; without a length: one address
 bool is_dns_label(std::string_view text);         // RFC 1123 2.1: letters, digits, inner '-'; 1..63
+bool is_replica_name(std::string_view text);      // is_docker_name() of at most 63
 bool is_key_source(std::string_view text);        // "query:NAME", …: http/key.h
 bool is_request_path(std::string_view text);      // origin-form, visible ASCII, no fragment
 bool is_argument(std::string_view text);          // not empty

@@ -694,8 +694,8 @@ constexpr Setting rows[] = {
 
 constexpr ReplicaColumn columns[] = {
     column<&StaticReplica::name>(
-        {.key = "name", .kind = Kind::text, .accepts = is_dns_label,
-         .form = "a name of 1 to 63 letters, digits and inner hyphens", .placeholder = "NAME", .required = true,
+        {.key = "name", .kind = Kind::text, .accepts = is_replica_name,
+         .form = "a name of 1 to 63 letters, digits and '_', '.' or '-', a letter or digit first", .placeholder = "NAME", .required = true,
          .text = "The replica's name, once in the list."}),
     column<&StaticReplica::address>(
         {.key = "address", .kind = Kind::text, .accepts = is_replica_address, .form = replica_form,

@@ -43,7 +43,7 @@ TEST_F(ApiTest, EveryWrongOrderIs400InTheAssignmentsShapeAndChangesNothing) {
       {"POST", "/add", R"({"n":2,"hostnames":["a","Server2"]})", "<Error> 'Server2' is in use"},
       {"POST", "/add", R"({"n":2,"hostnames":["a","a"]})", "<Error> 'a' is named twice"},
       {"POST", "/add", R"({"n":1,"hostnames":["a b"]})",
-       "<Error> 'a b' is not a replica name: 1 to 63 letters, digits and hyphens, with no hyphen first or last"},
+       "<Error> 'a b' is not a replica name: 1 to 63 letters, digits and '_', '.' or '-', a letter or digit first"},
       {"POST", "/add", R"({"n":1001})", "<Error> there are 2 replicas, and there may be 1000 at most"},
       {"POST", "/add", R"({"n":18446744073709551615})", "<Error> there are 2 replicas, and there may be 1000 at most"},
       {"POST", "/add", R"({"n":0})", "<Error> n must be greater than 0"},

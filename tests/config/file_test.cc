@@ -148,9 +148,9 @@ TEST(File, HasStaticReplicasThatAreWhole) {
   EXPECT_EQ(complaints("[[replicas.static]]\nname = \"r1\"\n"),
             "a.toml:1:1: replicas.static.address: found none; allowed: an address such as \"127.0.0.1:9001\", "
             "\"[::1]:9001\" or \"unix:/run/r1.sock\"");
-  EXPECT_EQ(complaints("[[replicas.static]]\nname = \"r_1\"\naddress = \"127.0.0.1:0\"\nweight = 0\n"),
-            "a.toml:2:8: replicas.static.name: found \"r_1\"; allowed: a name of 1 to 63 letters, digits and inner "
-            "hyphens\n"
+  EXPECT_EQ(complaints("[[replicas.static]]\nname = \"-r1\"\naddress = \"127.0.0.1:0\"\nweight = 0\n"),
+            "a.toml:2:8: replicas.static.name: found \"-r1\"; allowed: a name of 1 to 63 letters, digits and '_', '.' "
+            "or '-', a letter or digit first\n"
             "a.toml:3:11: replicas.static.address: found \"127.0.0.1:0\"; allowed: an address such as "
             "\"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/r1.sock\"\n"
             "a.toml:4:10: replicas.static.weight: found 0; allowed: a whole number from 1 to 65535");

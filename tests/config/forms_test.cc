@@ -48,6 +48,17 @@ TEST(Network, MeansToTheProxyWhatItSays) {
   EXPECT_TRUE(networks.contains("::1"));
 }
 
+TEST(ReplicaName, IsAContainersNameOfALabelsLength) {
+  for (const std::string& text : {std::string("r1"), std::string("server_4"), std::string("web.2-"),
+                                  std::string(63, 'a')}) {
+    EXPECT_TRUE(is_replica_name(text)) << text;
+  }
+  for (const std::string& text : {std::string(), std::string("-a"), std::string("_a"), std::string("a b"),
+                                  std::string("a/b"), std::string(64, 'a')}) {
+    EXPECT_FALSE(is_replica_name(text)) << text;
+  }
+}
+
 TEST(DnsLabel, IsLettersDigitsAndInnerHyphens) {
   for (const std::string& text : {std::string("r1"), std::string("Server-1"), std::string("5"), std::string(63, 'a')}) {
     EXPECT_TRUE(is_dns_label(text)) << text;

@@ -61,6 +61,15 @@ def test_add_fills_missing_names_at_random(port):
     assert all(re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) for name in names)
 
 
+def test_a_name_may_be_whatever_a_container_may_be_called(port):
+    ringmaster, address = port
+    status, body = change(address, "POST", "/add", {"n": 2, "hostnames": ["server_4", "web.2"]})
+    assert (status, body) == (200, listed(5, "Server1", "Server2", "Server3", "server_4", "web.2"))
+    assert ringmaster.admin_get("/v1/replicas/server_4").json()["state"] == "ready"
+    status, body = change(address, "DELETE", "/rm", {"n": 2, "hostnames": ["server_4", "web.2"]})
+    assert (status, body) == (200, FIRST_THREE)
+
+
 def test_add_without_hostnames_is_all_random(port):
     _, address = port
     status, body = change(address, "POST", "/add", {"n": 1})
