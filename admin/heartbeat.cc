@@ -128,7 +128,9 @@ Task<void> Heartbeat::ask(std::shared_ptr<Pulse> pulse) {
   if (well) {
     listener_.on_answered(pulse->id);
   } else {
-    listener_.on_missed(pulse->id, answer ? "answered " + std::to_string(answer->status) : to_string(answer.error()));
+    const bool silent = !answer && answer.error().kind == ErrorKind::timed_out;
+    listener_.on_missed(pulse->id, answer ? "answered " + std::to_string(answer->status) : to_string(answer.error()),
+                        silent);
   }
 }
 

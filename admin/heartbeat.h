@@ -23,7 +23,8 @@ namespace ringmaster::admin {
 class HeartbeatListener {
  public:
   virtual void on_answered(uint64_t id) = 0;
-  virtual void on_missed(uint64_t id, const std::string& reason) = 0;
+  // `silent`: no answer came in time, not even one that says no.
+  virtual void on_missed(uint64_t id, const std::string& reason, bool silent) = 0;
 
  protected:
   ~HeartbeatListener() = default;

@@ -240,6 +240,7 @@ void Registry::answered(uint64_t id, uint64_t now_ns) {
     return;
   }
   replica->missed = 0;
+  replica->life->silent = false;
   if (replica->state == State::ready && !replica->ejected) return;
   if (++replica->answered < settings_.rise) return;
   if (replica->ejected) {
@@ -254,7 +255,7 @@ void Registry::answered(uint64_t id, uint64_t now_ns) {
   set_in_table(*replica, now_ns);
 }
 
-void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
+void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns, bool silent) {
   Replica* replica = find_mutable(id);
   if (!replica) return;
   if (on_trial(*replica, id)) {
@@ -268,6 +269,9 @@ void Registry::missed(uint64_t id, const std::string& reason, uint64_t now_ns) {
                   (replica->state == State::starting && !settings_.starts_replicas);
   if (!up || replica->missed < settings_.fall) return;
   const std::string told = fmt::format("heartbeat: {} ({} of {})", reason, replica->missed, settings_.fall);
+  // Out of the table it may be already, ejected: the workers are to hear of it all the same.
+  table_changed_ = table_changed_ || (silent && !replica->life->silent);
+  replica->life->silent = silent;
   if (may_end_unwell(*replica)) {
     lose(*replica, told, false, now_ns);
   } else if (replica->state != State::failing) {
@@ -476,6 +480,13 @@ std::unique_ptr<proxy::RouteTable> Registry::take_table(uint64_t now_ns) {
     table->serving_ns.push_back(replicas_[place]->serving_ns);
     table->entries.push_back(replicas_[place]->entries);
   }
+  const auto add_silent = [&](const Life& life) {
+    if (life.silent && !life.dead) table->silent.push_back(life.id);
+  };
+  for (const auto& replica : replicas_) {
+    if (replica->life && !replica->in_table) add_silent(*replica->life);
+  }
+  for (const Retired& one : retired_) add_silent(one.life);
   if (settings_.keep_homes) table->homes = homes();
   return table;
 }

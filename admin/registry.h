@@ -98,6 +98,7 @@ struct Life {
   std::string image;             // as in StartOrder; once it runs, what it runs
   std::string adopts;            // as in StartOrder
   bool dead = false;             // nothing is left to be stopped
+  bool silent = false;           // its latest heartbeats went unanswered, `fall` of them or more
 };
 
 enum class TrialState : uint8_t { none, under_way, failed };
@@ -190,7 +191,8 @@ class Registry {
                const std::string& container = {}, const std::string& image = {});
   void lost(uint64_t id, const std::string& reason, uint64_t now_ns);      // it did not start, or died
   void answered(uint64_t id, uint64_t now_ns);
-  void missed(uint64_t id, const std::string& reason, uint64_t now_ns);
+  // `silent`: it did not even say no. RouteTable::silent has those that fail so.
+  void missed(uint64_t id, const std::string& reason, uint64_t now_ns, bool silent = false);
   // A worker has lost sight of it. false: it stays in the table, being the last one, or not in it anyway.
   bool eject(uint64_t id, http::Cause cause, uint64_t now_ns);
   void ended(uint64_t id, uint64_t now_ns);                                // a retired one: drained and stopped

@@ -449,8 +449,8 @@ void Supervisor::on_answered(uint64_t id) {
   if (replica && (replica->state != before || replica->in_table != was_in_table || trial)) changed_.set();
 }
 
-void Supervisor::on_missed(uint64_t id, const std::string& reason) {
-  registry_.missed(id, reason, monotonic_ns());
+void Supervisor::on_missed(uint64_t id, const std::string& reason, bool silent) {
+  registry_.missed(id, reason, monotonic_ns(), silent);
   changed_.set();
 }
 

@@ -99,7 +99,7 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   void on_suspicion(uint64_t id, const std::string& reason) override;
   void on_condition() override;
   void on_answered(uint64_t id) override;
-  void on_missed(uint64_t id, const std::string& reason) override;
+  void on_missed(uint64_t id, const std::string& reason, bool silent) override;
 
   void join_first_replicas(std::vector<Found> found);
   void settle();

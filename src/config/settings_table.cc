@@ -478,7 +478,10 @@ constexpr Setting rows[] = {
                                             .minimum = 1,
                                             .maximum = 100,
                                             .unit = "beats",
-                                            .text = "Missed beats in a row after which a replica is failing."}),
+                                            .text = "Missed beats in a row after which a replica is failing. "
+                                                    "Where they go unanswered, the requests that wait for its "
+                                                    "answers are given to others, as far as they may be tried "
+                                                    "again (see [retry])."}),
     at<&S::heartbeat, &S::Heartbeat::rise>({.key = "heartbeat.rise",
                                             .kind = Kind::integer,
                                             .default_text = "1",
@@ -695,7 +698,8 @@ constexpr Setting rows[] = {
 constexpr ReplicaColumn columns[] = {
     column<&StaticReplica::name>(
         {.key = "name", .kind = Kind::text, .accepts = is_replica_name,
-         .form = "a name of 1 to 63 letters, digits and '_', '.' or '-', a letter or digit first", .placeholder = "NAME", .required = true,
+         .form = "a name of 1 to 63 letters, digits and '_', '.' or '-', a letter or digit first",
+         .placeholder = "NAME", .required = true,
          .text = "The replica's name, once in the list."}),
     column<&StaticReplica::address>(
         {.key = "address", .kind = Kind::text, .accepts = is_replica_address, .form = replica_form,

@@ -65,6 +65,9 @@ struct RouteTable {
   // hold against an upstream is forgotten where this is another number than before, and only there: most tables say
   // nothing new about most replicas.
   std::vector<uint32_t> entries;
+  // Upstreams of no table any more (by id) that leave their heartbeats unanswered and have not ended: requests that
+  // wait for them are given to others. In every table until they have ended, because a worker may miss one.
+  std::vector<uint64_t> silent;
   // With strict affinity: the table as it is when every member is ready. Its owners serve their slots or nobody does.
   // Its members are in joining order too, and those of `table` are among them.
   std::shared_ptr<const balance::Table> homes;

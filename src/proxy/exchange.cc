@@ -1,6 +1,7 @@
 #include "proxy/exchange.h"
 
 #include <cstring>
+#include <utility>
 
 #include "http/client.h"
 #include "http/forward.h"
@@ -303,21 +304,38 @@ void Exchange::on_upstream_timeout() noexcept {
   pump_answer();
 }
 
+// Only where another replica serves at once. The retry is paid for now: a refusal later would cost the client an answer
+// that might have come.
+bool Exchange::may_leave_silent() noexcept {
+  if (retry_paid_) return true;
+  const bool waits_for_answer = stage_ == Stage::requesting && !upstream_->connecting() && !waits_for_body() &&
+                                !client_.stream().sending() && !upstream_->stream().front();
+  if (!waits_for_answer || !idempotent_ || !repeatable()) return false;
+  if (!balance::serves(parts_.router->place(ask()).verdict)) return false;
+  retry_paid_ = parts_.retry_budget.take();
+  return retry_paid_;
+}
+
 // More of the request's body would be sent at once, if the client gave it.
 bool Exchange::waits_for_body() const noexcept {
   return upstream_ && request_sent_ && !send_failed_ && !upstream_->stream().sending() && !request_body_.finished();
 }
 
+// All of it is still at hand, and nobody has seen an answer. A kept connection that had been closed tells nothing of
+// the replica, so what was tried on it counts for nothing: each such try is followed by one that counts.
+bool Exchange::repeatable() const noexcept {
+  return !api_ && !answer_began_ && !answered_ && replayable_ &&
+         attempts_ - stale_attempts_ < static_cast<int>(parts_.settings.attempts_max);
+}
+
 bool Exchange::may_retry() noexcept {
   if (cause_ == http::Cause::overloaded) return false;  // what we lack, the next replica does not give us
-  const bool safe = !api_ && !answer_began_ && !answered_ && replayable_ &&
-                    attempts_ < parts_.settings.attempts_max && (idempotent_ || !handed_over_);
-  if (!safe) return false;
+  if (!repeatable() || (!idempotent_ && handed_over_)) return false;
   if (!fresh_) {
     const balance::Verdict verdict = parts_.router->place(ask()).verdict;
     if (!balance::serves(verdict) && !balance::waits(verdict)) return false;  // nobody is left to ask
   }
-  const bool affordable = parts_.retry_budget.take();
+  const bool affordable = std::exchange(retry_paid_, false) || parts_.retry_budget.take();
   (affordable ? parts_.meters.retries : parts_.meters.retries_denied).add(cause_);
   return affordable;
 }
@@ -328,7 +346,9 @@ void Exchange::attempt_failed(http::Cause cause) noexcept {
   // A kept connection that the replica closed as we took it says nothing about the replica: try a new one first.
   const bool stale = cause == http::Cause::replica_reset && upstream_->reused() && !answer_began_;
   fresh_ = stale;
-  if (!stale) {
+  if (stale) {
+    ++stale_attempts_;
+  } else {
     tried_.add(pool.upstream().id);
     pool.failed(cause);
   }

@@ -13,6 +13,9 @@
 // attempt, an answer of our own, the end) waits until nothing of it is in flight, because the kernel may still be
 // reading the request's bytes. So an exchange outlives every operation on its bytes.
 //
+// Waiting for an answer ends with timeouts.response; before, where the replica leaves its heartbeats unanswered and the
+// request may be given to another (RouteTable::silent).
+//
 // A request may be given to a second replica while nothing of the answer has been sent, all of what was sent is still
 // at hand, and either its method is idempotent (RFC 9110 section 9.2.2) or no byte of it reached the first replica.
 #pragma once
@@ -55,6 +58,8 @@ class Exchange : public Waiter {
   void on_upstream_sent(Sent sent) noexcept;
   void on_upstream_failed(http::Cause cause) noexcept;
   void on_upstream_timeout() noexcept;
+  // The replica leaves its heartbeats unanswered. true: its time for this request is over, if nothing comes now.
+  bool may_leave_silent() noexcept;
   // It is closed and gone. `handed_over`: at least a byte of what was sent on it last has reached the kernel.
   void on_upstream_joined(bool handed_over) noexcept;
 
@@ -93,6 +98,7 @@ class Exchange : public Waiter {
   void answer_as_last_recipient() noexcept;
   // failure
   bool waits_for_body() const noexcept;
+  bool repeatable() const noexcept;
   bool may_retry() noexcept;   // and if so, it is counted
   void attempt_failed(http::Cause cause) noexcept;
   void end_attempt(After after) noexcept;
@@ -150,6 +156,7 @@ class Exchange : public Waiter {
   uint8_t client_minor_ = 1;
   uint8_t interim_answers_ = 0;
   uint8_t attempts_ = 0;
+  uint8_t stale_attempts_ = 0;  // of these: on a kept connection that the replica had closed
   bool head_request_ = false;
   bool client_keep_alive_ = true;
   bool last_request_ = false;   // the client has said that it sends no other
@@ -161,6 +168,7 @@ class Exchange : public Waiter {
   bool request_sent_ = false;   // this attempt: the first part has left
   bool send_failed_ = false;    // this attempt: the replica takes no more; its answer may still be on the way
   bool fresh_ = false;          // the next attempt opens a new connection
+  bool retry_paid_ = false;     // the budget has been asked for the next attempt already
   balance::Verdict verdict_ = balance::Verdict::nobody;   // of this attempt
   uint64_t epoch_ = 0;          // of the table that it was made by
   Route route_;

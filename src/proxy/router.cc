@@ -58,6 +58,12 @@ bool Router::adopt(const RouteTable& table) noexcept {
     some_retired_ = true;
   }
   held_wake_ns_ = 0;
+  // Last: whom to ask instead is read from the seats.
+  for (const uint64_t id : table.silent) {
+    if (const auto known = pools_.find(id); known != pools_.end() && known->second->retired()) {
+      known->second->leave_silent();
+    }
+  }
   return whole;
 }
 

@@ -229,6 +229,15 @@ void UpstreamPool::retire() noexcept {
   while (UpstreamConnection* connection = idle_.front()) connection->terminate();
 }
 
+// By their timers, which fire in this loop or the next: no exchange is called while a table is being taken up.
+void UpstreamPool::leave_silent() noexcept {
+  if (in_flight_ == 0) return;
+  parts_.upstreams.each([this](UpstreamConnection& connection) {
+    if (&connection.pool_ != this || !connection.exchange_ || connection.stream_.terminating()) return;
+    if (connection.exchange_->may_leave_silent()) connection.expect_within(0);
+  });
+}
+
 void UpstreamPool::cut() noexcept {
   retired_ = true;
   parts_.upstreams.each([this](UpstreamConnection& connection) {

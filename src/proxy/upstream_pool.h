@@ -103,6 +103,8 @@ class UpstreamPool : public Link<CrowdedTag> {
   void retire() noexcept;
   bool retired() const noexcept { return retired_; }
   bool empty() const noexcept { return open_ == 0 && waiting_.empty(); }
+  // It leaves its heartbeats unanswered: what waits for its answer goes to others, where that is safe.
+  void leave_silent() noexcept;
   // Ends every connection at once.
   void cut() noexcept;
 

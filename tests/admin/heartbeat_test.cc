@@ -17,8 +17,9 @@ using testing::HasSubstr;
 class HeartbeatTest : public AdminLoopTest, public HeartbeatListener {
  public:
   void on_answered(uint64_t id) override { ++answered_[id]; }
-  void on_missed(uint64_t id, const std::string& reason) override {
+  void on_missed(uint64_t id, const std::string& reason, bool silent) override {
     ++missed_[id];
+    silent_ = silent;
     reason_ = reason;
   }
   void tell(async::Task<void> (HeartbeatTest::*story)(Heartbeat&), const config::Settings::Heartbeat& settings) {
@@ -51,11 +52,13 @@ class HeartbeatTest : public AdminLoopTest, public HeartbeatListener {
     heartbeat.watch(2, server.address());
     EXPECT_TRUE(co_await until([&] { return missed_[2] >= 1; }));
     EXPECT_EQ(reason_, "answered 500");
+    EXPECT_FALSE(silent_) << "it has answered";
     heartbeat.forget(2);
     server.status = 0;
     heartbeat.watch(3, server.address());
     EXPECT_TRUE(co_await until([&] { return missed_[3] >= 1; }));
     EXPECT_THAT(reason_, HasSubstr("timed out"));
+    EXPECT_TRUE(silent_);
     heartbeat.forget(3);
     server.status = 204;
     heartbeat.watch(4, server.address());
@@ -98,6 +101,7 @@ class HeartbeatTest : public AdminLoopTest, public HeartbeatListener {
   async::CancelScope scope_;
   std::map<uint64_t, int> answered_, missed_;
   std::string reason_;
+  bool silent_ = false;
 };
 
 TEST_F(HeartbeatTest, AsksAtEveryBeatUntilToldToForget) { tell(&HeartbeatTest::beats, settings(milliseconds(20))); }

@@ -204,5 +204,33 @@ TEST_F(RegistryTrialTest, WhilePausedTheUnwellAreOnlyTakenOut) {
   EXPECT_EQ(registry_.next_ns(), UINT64_MAX);
 }
 
+TEST_F(RegistryTrialTest, WorkersHearOfTheSilentUntilTheyHaveEnded) {
+  join({{"a"}, {"b"}});
+  const auto lives = start();
+  EXPECT_TRUE(registry_.take_table(now_ns_)->silent.empty());
+  registry_.missed(lives[0].id, "timed out", now_ns_, true);
+  EXPECT_EQ(registry_.take_table(now_ns_)->silent, std::vector<uint64_t>{lives[0].id});
+  registry_.missed(lives[1].id, "answered 500", now_ns_, false);
+  EXPECT_EQ(registry_.take_table(now_ns_)->silent, std::vector<uint64_t>{lives[0].id}) << "b speaks";
+  for (const Retired& one : registry_.take_retired()) registry_.ended(one.life.id, now_ns_);
+  start();
+  EXPECT_TRUE(registry_.take_table(now_ns_)->silent.empty());
+}
+
+TEST_F(RegistryTrialTest, AnEjectedOneThatFallsSilentIsTold) {
+  join({{"a"}, {"b"}});
+  const auto lives = start();
+  registry_.take_table(now_ns_);
+  registry_.set_paused(true);
+  ASSERT_TRUE(registry_.eject(lives[0].id, http::Cause::replica_reset, now_ns_));
+  EXPECT_TRUE(registry_.take_table(now_ns_)->silent.empty());
+  registry_.missed(lives[0].id, "timed out", now_ns_, true);
+  EXPECT_EQ(registry_.take_table(now_ns_)->silent, std::vector<uint64_t>{lives[0].id});
+  registry_.missed(lives[0].id, "timed out", now_ns_, true);
+  EXPECT_EQ(registry_.take_table(now_ns_), nullptr) << "nothing new";
+  registry_.answered(lives[0].id, now_ns_);
+  EXPECT_TRUE(registry_.take_table(now_ns_)->silent.empty());
+}
+
 }  // namespace
 }  // namespace ringmaster::admin

@@ -5,7 +5,8 @@
 
 namespace ringmaster::proxy {
 
-void Placed::publish_members(const std::vector<Wish>& wishes, const std::vector<std::string>& reborn) {
+void Placed::publish_members(const std::vector<Wish>& wishes, const std::vector<std::string>& reborn,
+                             const std::vector<std::string>& silent) {
   balance::Builder builder(balance::TableSettings{});
   for (const Wish& wish : wishes) {
     ASSERT_TRUE(builder.join(wish.name, wish.weight));
@@ -14,6 +15,7 @@ void Placed::publish_members(const std::vector<Wish>& wishes, const std::vector<
   everybody_ = std::make_unique<balance::Table>(builder.build());
   auto table = std::make_unique<RouteTable>();
   if (settings.routing.affinity == "strict") table->homes = std::make_shared<const balance::Table>(*everybody_);
+  for (const std::string& name : silent) table->silent.push_back(named(name).id);
   for (const Wish& wish : wishes) {
     builder.set_ready(wish.name, wish.ready);
     if (!wish.ready) continue;

@@ -15,8 +15,10 @@ class Placed : public Conversation {
     uint32_t weight = 1;
     bool ready = true;
   };
-  // A table of these. A replica that was ready in the table before keeps its life, but for those in `reborn`.
-  void publish_members(const std::vector<Wish>& wishes, const std::vector<std::string>& reborn = {});
+  // A table of these. A replica that was ready in the table before keeps its life, but for those in `reborn`. The lives
+  // so far of those in `silent` are, as RouteTable says.
+  void publish_members(const std::vector<Wish>& wishes, const std::vector<std::string>& reborn = {},
+                       const std::vector<std::string>& silent = {});
   const Upstream& named(const std::string& name) { return *lives_.at(name); }
   uint64_t in_flight(const std::string& name) { return named(name).meters[0].in_flight.value(); }
   uint64_t requests(const std::string& name) { return named(name).meters[0].requests.value(); }
