@@ -90,11 +90,20 @@ Task<Result<void>> BodyWriter::write(std::string_view bytes) {
 
 // The bytes of a connection: [0, head end) is the head under way, whose spans stay valid while its handler runs; what
 // follows is room for pieces of its body, and at last the beginning of the next request.
-struct HttpServer::Connection {
-  Connection(Socket the_socket, uint32_t the_capacity)
+struct HttpServer::Connection : Link<WaitingTag> {
+  Connection(Socket the_socket, uint32_t the_capacity, CancelScope& stopping, CancelScope& cut)
       : socket(std::move(the_socket)),
         bytes(std::make_unique_for_overwrite<char[]>(the_capacity)),
-        capacity(the_capacity) {}
+        capacity(the_capacity),
+        idle(stopping),
+        reading(cut) {}
+  ~Connection() { unlink(); }
+
+  void make_room() noexcept {
+    unlink();
+    idle.cancel();
+    reading.cancel();
+  }
 
   std::span<char> room() const { return {bytes.get() + filled, capacity - filled}; }
   // Forgets the bytes [from, from + count).
@@ -107,6 +116,8 @@ struct HttpServer::Connection {
   std::unique_ptr<char[]> bytes;
   uint32_t capacity;
   uint32_t filled = 0;
+  CancelScope idle;      // between requests
+  CancelScope reading;   // the rest of one
   Request request;
   std::vector<http::Field> fields;
 };
@@ -139,13 +150,21 @@ Task<void> HttpServer::accept_loop(Listener listener, uint32_t number) {
       if (socket.error().kind == ErrorKind::cancelled) break;
       log_warning("cannot accept a connection: {}", to_string(socket.error()));
       (void)co_await loop_.sleep(accept_pause, &stopping_);
-    } else if (connections_ < settings_.connections_max) {
+    } else if (connections_ < settings_.connections_max ||
+               (connections_ < settings_.connections_max + turned_away_max && make_room())) {
       tasks_.spawn(converse(std::move(*socket), number));
     } else if (connections_ < settings_.connections_max + turned_away_max) {
       tasks_.spawn(turn_away(std::move(*socket)));
     }
   }
   co_await acceptor.end();
+}
+
+// Whoever has nothing to say, or takes for ever to say it, must not keep out those who ask. It ends in its own turn.
+bool HttpServer::make_room() noexcept {
+  Connection* const longest = waiting_.front();
+  if (longest) longest->make_room();
+  return longest != nullptr;
 }
 
 Task<void> HttpServer::turn_away(Socket socket) {
@@ -158,7 +177,7 @@ Task<void> HttpServer::turn_away(Socket socket) {
 Task<void> HttpServer::converse(Socket socket, uint32_t number) {
   ++connections_;
   {
-    Connection connection(std::move(socket), http::head_bytes_max(settings_.head) + body_piece_bytes);
+    Connection connection(std::move(socket), http::head_bytes_max(settings_.head) + body_piece_bytes, stopping_, cut_);
     connection.request.peer = loop_.ring().peer_of(connection.socket.get());
     connection.request.listener = number;
     connection.request.scope = &cut_;
@@ -171,12 +190,14 @@ Task<void> HttpServer::converse(Socket socket, uint32_t number) {
 
 Task<HttpServer::Next> HttpServer::exchange(Connection& connection) {
   connection.request.body.clear();
+  waiting_.push_back(connection);
   Next next = co_await read_head(connection);
   if (next != Next::go_on) co_return next;
   if (connection.request.head.method == HTTP_CONNECT) {
     co_return co_await refuse(connection.socket.get(), http::Cause::connect_not_allowed, false);
   }
   next = co_await read_body(connection);
+  connection.unlink();
   if (next != Next::go_on) co_return next;
   ++requests_;
   {
@@ -190,12 +211,12 @@ Task<HttpServer::Next> HttpServer::exchange(Connection& connection) {
 Task<HttpServer::Next> HttpServer::read_head(Connection& connection) {
   const int socket = connection.socket.get();
   if (connection.filled == 0) {
-    const Patience idle = loop_.within(settings_.idle_timeout, &stopping_);
+    const Patience idle = loop_.within(settings_.idle_timeout, &connection.idle);
     const Result<size_t> got = co_await loop_.receive(socket, connection.room(), idle, true);
     if (!got || *got == 0) co_return Next::close;
     connection.filled = static_cast<uint32_t>(*got);
   }
-  const Patience patience = loop_.within(settings_.header_timeout, &cut_);
+  const Patience patience = loop_.within(settings_.header_timeout, &connection.reading);
   http::HeadParser parser(http::HeadParser::Kind::request);
   http::RequestHead& head = connection.request.head;
   while (true) {
@@ -251,7 +272,7 @@ Task<HttpServer::Next> HttpServer::read_body(Connection& connection) {
     body.append(begin, step.payload);
     connection.take_out(head.head_bytes, step.consumed);
     if (step.finished) co_return Next::go_on;
-    const Patience patience = loop_.within(settings_.body_idle_timeout, &cut_);
+    const Patience patience = loop_.within(settings_.body_idle_timeout, &connection.reading);
     const Result<size_t> got = co_await loop_.receive(socket, connection.room(), patience);
     if (!got && got.error().kind == ErrorKind::timed_out) {
       co_return co_await refuse(socket, http::Cause::request_timeout, head_request);

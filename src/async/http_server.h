@@ -25,6 +25,7 @@
 #include "async/sockets.h"
 #include "async/task.h"
 #include "base/address.h"
+#include "base/intrusive_list.h"
 #include "http/head.h"
 #include "http/refusal.h"
 
@@ -88,7 +89,9 @@ using Handler = std::function<Task<Answer>(const Request&)>;
 struct HttpServerSettings {
   http::HeadLimits head;
   uint64_t body_bytes_max = 1 << 20;              // 413 past it
-  uint32_t connections_max = 256;                 // more are told 503 and closed; far more are just closed
+  // More of them: who has kept us waiting longest for a request or the rest of one makes room. Where all have asked and
+  // wait for us, newcomers are told 503 and closed; far more are just closed.
+  uint32_t connections_max = 256;
   std::chrono::milliseconds header_timeout{10'000};   // from a request's first byte to the end of its head: 408
   std::chrono::milliseconds body_idle_timeout{30'000};
   std::chrono::milliseconds idle_timeout{60'000};     // between requests
@@ -113,11 +116,13 @@ class HttpServer {
 
  private:
   struct Connection;
+  struct WaitingTag;
   enum class Next : uint8_t { go_on, close, linger };  // what becomes of the connection
 
   Task<void> accept_loop(Listener listener, uint32_t number);
   Task<void> converse(Socket socket, uint32_t number);
   Task<void> turn_away(Socket socket);
+  bool make_room() noexcept;
   Task<Next> exchange(Connection& connection);
   Task<Next> read_head(Connection& connection);
   Task<Next> read_body(Connection& connection);
@@ -132,6 +137,7 @@ class HttpServer {
   CancelScope cut_;        // everything
   CancelScope stopping_;   // accepting, idle connections, streams
   Group tasks_;
+  List<Connection, WaitingTag> waiting_;   // for a request or the rest of one: the longest first
   std::unique_ptr<http::FieldScratch> scratch_;
   uint32_t listeners_ = 0;
   uint32_t connections_ = 0;

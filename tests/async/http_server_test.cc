@@ -94,6 +94,7 @@ class HttpServerTest : public LoopTest {
 
   HttpServerSettings settings_;
   Event held_{loop_};
+  std::vector<std::unique_ptr<RawClient>> fillers_;
   std::vector<std::string> seen_;
   bool endless_events_ = false;
   bool stream_was_stopped_ = false;
@@ -242,23 +243,58 @@ TEST_F(HttpServerTest, ABodyThatStopsIsToldSo) {
   EXPECT_THAT(answer_to("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n12"), StartsWith("HTTP/1.1 408 "));
 }
 
-TEST_F(HttpServerTest, TurnsAwayConnectionsOverTheLimit) {
+TEST_F(HttpServerTest, TurnsAwayConnectionsOverTheLimitWhileAllOthersAreServed) {
   settings_.connections_max = 1;
   const auto client = [&](HttpServer& server, SocketAddress address) -> Task<void> {
     RawClient first(loop_);
     co_await first.connect(address);
-    co_await first.say(get("/a"));
-    (void)co_await first.hear("GET /a []");
+    co_await first.say(get("/held"));
+    while (seen_.empty()) (void)co_await loop_.sleep(milliseconds(1));
     RawClient second(loop_);
     co_await second.connect(address);
     EXPECT_THAT(co_await second.hear_all(), StartsWith("HTTP/1.1 503 "));
     second.close();
+    held_.set();
+    EXPECT_THAT(co_await first.hear("GET /held []"), StartsWith("HTTP/1.1 200 "));
     first.close();
     while (server.connections() > 0) (void)co_await loop_.sleep(milliseconds(1));
     RawClient third(loop_);
     co_await third.connect(address);
     co_await third.say(get("/b"));
     EXPECT_THAT(co_await third.hear("GET /b []"), StartsWith("HTTP/1.1 200 "));
+  };
+  with_server(client);
+}
+
+// One that is idle, one in the middle of a head, one in the middle of a body: each makes room for one that asks.
+TEST_F(HttpServerTest, WhoKeepsItWaitingLongestMakesRoomForTheNext) {
+  settings_.connections_max = 3;
+  const auto client = [&](HttpServer& server, SocketAddress address) -> Task<void> {
+    RawClient idle(loop_), head(loop_), body(loop_);
+    co_await idle.connect(address);
+    co_await idle.say(get("/i"));
+    (void)co_await idle.hear("GET /i []");
+    co_await head.connect(address);
+    co_await head.say("GET /h HTTP/1.1\r\n");
+    while (server.connections() < 2) (void)co_await loop_.sleep(milliseconds(1));
+    co_await body.connect(address);
+    co_await body.say("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf");
+    while (server.connections() < 3) (void)co_await loop_.sleep(milliseconds(1));
+    for (RawClient* const silent : {&idle, &head, &body}) {
+      RawClient next(loop_);
+      co_await next.connect(address);
+      co_await next.say(get("/next", "Connection: close\r\n"));
+      EXPECT_THAT(co_await next.hear_all(), StartsWith("HTTP/1.1 200 "));
+      EXPECT_EQ(co_await silent->hear_all(), "");
+      while (server.connections() > 2) (void)co_await loop_.sleep(milliseconds(1));
+      next.close();
+      silent->close();
+      if (silent == &body) break;
+      fillers_.push_back(std::make_unique<RawClient>(loop_));
+      co_await fillers_.back()->connect(address);
+      while (server.connections() < 3) (void)co_await loop_.sleep(milliseconds(1));
+    }
+    for (const auto& filler : fillers_) filler->close();
   };
   with_server(client);
 }
