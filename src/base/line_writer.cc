@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -98,9 +99,9 @@ bool LineWriter::open() {
   return true;
 }
 
-void LineWriter::pause(int milliseconds) {
+void LineWriter::pause(int time_ms) {
   pollfd ready{event_.get(), POLLIN, 0};
-  if (::poll(&ready, 1, milliseconds) <= 0) return;
+  if (::poll(&ready, 1, time_ms) <= 0) return;
   uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
 }
@@ -134,23 +135,51 @@ bool LineWriter::write_round() {
     some = true;
     const size_t written = write(batch_);
     if (written > 0) within_line_ = batch_[written - 1] != '\n';
-    if (written == batch_.size()) continue;
+    if (written == batch_.size()) {
+      note_writable();
+      continue;
+    }
     // The lines that end in what was not written: the one that was broken off is among them.
     const auto lost = std::count(batch_.begin() + static_cast<ptrdiff_t>(std::max(written, empty)), batch_.end(), '\n');
     on_lost_(producer, static_cast<uint64_t>(lost));
+    note_lost(static_cast<uint64_t>(lost));
   }
   return some;
+}
+
+// The operator hears of the first loss and of the end of it, not of each.
+void LineWriter::note_lost(uint64_t lines) {
+  if (lost_ == 0 && failure_ != 0) {
+    log_error("access log: {}: write: {}; lines are lost, and counted in ringmaster_access_lines_lost_total, until it "
+              "takes them again: make room, or move it elsewhere and send SIGHUP",
+              path_, strerror(failure_));
+  }
+  lost_ += lines;
+  lost_ns_ = monotonic_ns();
+}
+
+void LineWriter::note_writable() {
+  // A disk that is nearly full takes some and then none, many times a second.
+  constexpr uint64_t calm_ns = 1'000'000'000;
+  if (lost_ == 0 || monotonic_ns() - lost_ns_ < calm_ns) return;
+  log_info("access log: {} takes lines again; {} were lost", path_, lost_);
+  lost_ = 0;
 }
 
 // How much of it.
 size_t LineWriter::write(std::string_view batch) {
   size_t done = 0;
+  failure_ = 0;
   while (done < batch.size()) {
     if (pipe_like_ && !wait_for_room()) break;
     const size_t size = pipe_like_ ? std::min(pipe_bytes, batch.size() - done) : batch.size() - done;
     const ssize_t written = ::write(file_.get(), batch.data() + done, size);
-    if (written > 0) done += static_cast<size_t>(written);
-    else if (written == 0 || (errno != EINTR && errno != EAGAIN)) break;
+    if (written > 0) {
+      done += static_cast<size_t>(written);
+    } else if (written == 0 || (errno != EINTR && errno != EAGAIN)) {
+      failure_ = written == 0 ? ENOSPC : errno;
+      break;
+    }
   }
   return done;
 }

@@ -64,9 +64,11 @@ class LineWriter {
   bool open();   // false: errno says why
   void run();
   bool write_round();
-  size_t write(std::string_view batch);
+  size_t write(std::string_view batch);   // where it breaks off, failure_ says why
+  void note_lost(uint64_t lines);
+  void note_writable();
   bool wait_for_room();
-  void pause(int milliseconds);
+  void pause(int time_ms);
 
   const std::string path_;
   const OnLost on_lost_;
@@ -76,6 +78,9 @@ class LineWriter {
   std::string batch_;
   bool pipe_like_ = false;      // a write may block
   bool within_line_ = false;    // the last write broke off there
+  int failure_ = 0;             // an errno; 0: none, or this is ending
+  uint64_t lost_ = 0;           // lines, since it last took all for a while
+  uint64_t lost_ns_ = 0;        // when the latest of them was
   int patience_ms_ = 1000;      // with a reader that stops, once this is ending
   std::atomic<bool> reopening_{false};
   std::atomic<bool> ending_{false};

@@ -102,6 +102,15 @@ def test_standard_output_may_be_a_reader_that_stops(tmp_path):
     assert len(lines) == 3000 and all(COMBINED.fullmatch(line) for line in lines)
 
 
+def test_a_full_disk_is_said_once_and_costs_lines_not_requests(start):
+    ringmaster = start({"log": {"access": "/dev/full"}})
+    for number in range(3):
+        assert ringmaster.get("/home").status == 200
+        wait_until(lambda: ringmaster.metric("ringmaster_access_lines_lost_total") == number + 1, 5, "a lost line")
+    ringmaster.wait_for_log(r"error access log: /dev/full: write: No space left on device; .* make room")
+    assert sum("access log: /dev/full" in line for line in ringmaster.log) == 1
+
+
 def test_a_log_that_cannot_be_opened_is_said_at_the_start(tmp_path):
     ended = subprocess.run([executable("ringmaster"), "run", "--log.access", str(tmp_path / "no/folder/log"),
                             "--proxy.listen", "127.0.0.1:0", "--admin.listen", "127.0.0.1:0"],
