@@ -518,9 +518,10 @@ void Registry::change(Replica& replica, Happening happening, const std::string& 
   replica.state = after(before, happening);
   replica.reason = reason;
   replica.changed_ns = now_ns;
-  if (replica.state != before) {
-    log_info("replica {}: {} -> {}: {}", replica.name, name_of(before), name_of(replica.state), reason);
-  }
+  if (replica.state == before) return;
+  const LogLevel level = replica.state == State::failing ? LogLevel::warning : LogLevel::info;
+  const std::string_view now = name_of(replica.state);
+  log_line(level, fmt::format("replica {}: {} -> {}: {}", replica.name, name_of(before), now, reason));
 }
 
 // The first replicas of all begin together, with nobody who could serve for them meanwhile.
