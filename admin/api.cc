@@ -214,19 +214,12 @@ Task<Answer> Api::post_replica(const Request& request) {
 }
 
 Task<Answer> Api::delete_replica(const Request& request) {
-  std::optional<std::chrono::milliseconds> drain;
-  if (const std::string_view text = query_value(request.query(), "drain"); !text.empty()) {
-    const auto given_ms = config::amount(config::Kind::duration, text);
-    constexpr int64_t drain_ms_max = 24 * 3600 * 1000;
-    if (!given_ms || *given_ms > drain_ms_max) {
-      co_return fail(400, "<Error> drain must be a duration of at most 24h, such as 500ms, 5s or 0");
-    }
-    drain = std::chrono::milliseconds(*given_ms);
-  }
+  const auto drain = read_drain(request.query());
+  if (!drain) co_return fail(400, drain.error());
   CountOrder one;
   one.n = 1;
   one.hostnames.emplace_back(request.path().substr(replica_path.size()));
-  const auto removed = co_await supervisor_.remove(std::move(one), drain);
+  const auto removed = co_await supervisor_.remove(std::move(one), *drain);
   if (!removed) co_return fail(removed.error());
   co_return answer_with(200, leaving_json(removed->front()));
 }

@@ -8,6 +8,7 @@
 
 #include "admin/text.h"
 #include "balance/policy.h"
+#include "config/forms.h"
 #include "http/client.h"
 #include "http/head.h"
 #include "http/key.h"
@@ -103,6 +104,9 @@ bool routes_by_key(const config::Settings& settings) {
 
 std::expected<Explanation, std::string> explain(const Question& question, const config::Settings& settings,
                                                 const balance::Table& table, const proxy::StickyCookies* cookies) {
+  if (!config::is_network(question.client_ip) || question.client_ip.contains('/')) {
+    return Sentence("client must be an IP address, such as 10.0.0.1 or fd00::1");
+  }
   Explanation found;
   if (!routes_by_key(settings)) {
     found.source = settings.routing.table;

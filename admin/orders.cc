@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/forms.h"
+#include "config/value.h"
 
 namespace ringmaster::admin {
 
@@ -164,6 +165,20 @@ std::expected<PlanOrder, std::string> read_plan_order(std::string_view body) {
     return std::unexpected(fmt::format("<Error> a plan has at most {} names", names_max));
   }
   return order;
+}
+
+std::expected<std::optional<std::chrono::milliseconds>, std::string> read_drain(std::string_view query) {
+  constexpr std::string_view name = "drain=";
+  constexpr int64_t ms_max = 24 * 3600 * 1000;
+  if (query.empty()) return std::nullopt;
+  if (!query.starts_with(name) || query.contains('&')) {
+    return std::unexpected(fmt::format("<Error> '{}' is not known here: drain is, once", query.substr(0, 100)));
+  }
+  const auto given_ms = config::amount(config::Kind::duration, query.substr(name.size()));
+  if (!given_ms || *given_ms > ms_max) {
+    return std::unexpected("<Error> drain must be a duration of at most 24h, such as 500ms, 5s or 0");
+  }
+  return std::chrono::milliseconds(*given_ms);
 }
 
 }  // namespace ringmaster::admin

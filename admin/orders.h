@@ -1,6 +1,7 @@
 // What an operator asks for, read from a JSON body and checked as far as that can be done without knowing the replicas.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -57,5 +58,8 @@ std::expected<ReplicaOrder, std::string> read_replica_order(std::string_view bod
 std::expected<WeightOrder, std::string> read_weight_order(std::string_view body);
 std::expected<RollOrder, std::string> read_roll_order(std::string_view body);   // may be empty
 std::expected<PlanOrder, std::string> read_plan_order(std::string_view body);
+
+// ?drain=5s: how long a replica that is to leave may take; nullopt: not said.
+std::expected<std::optional<std::chrono::milliseconds>, std::string> read_drain(std::string_view query);
 
 }  // namespace ringmaster::admin

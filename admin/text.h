@@ -9,8 +9,6 @@ namespace ringmaster::admin {
 
 bool same_text(std::string_view a, std::string_view b) noexcept;      // ASCII letters compared without case
 std::string_view trimmed(std::string_view text) noexcept;             // without white space and line ends around it
-// The raw value of ?name=…; "" where it is missing.
-std::string_view query_value(std::string_view query, std::string_view name) noexcept;
 // "%41" is "A" (RFC 3986 section 2.1), a '+' stays one; nullopt where two hexadecimal digits do not follow a '%'.
 std::optional<std::string> percent_decoded(std::string_view text);
 

@@ -192,6 +192,20 @@ TEST_F(ExplainTest, AnEmptyTableHasNoOwner) {
   EXPECT_EQ(shown(found)["verdict"], "nobody");
 }
 
+TEST_F(ExplainTest, TheClientIsAnAddress) {
+  Question question;
+  for (const char* good : {"10.0.0.1", "fd00::1"}) {
+    question.client_ip = good;
+    EXPECT_TRUE(explain(question, settings_, first_table(settings_), nullptr)) << good;
+  }
+  for (const char* wrong : {"", "ann", "10.0.0.1:80", "10.0.0.0/8"}) {
+    question.client_ip = wrong;
+    const auto found = explain(question, settings_, first_table(settings_), nullptr);
+    ASSERT_FALSE(found) << wrong;
+    EXPECT_EQ(found.error(), "client must be an IP address, such as 10.0.0.1 or fd00::1");
+  }
+}
+
 TEST(Questions, AreReadFromAQuery) {
   const auto question = read_question("url=/home%3Frequest_id%3D5%26x&header=A:%201&header=B:2+3&client=::1");
   ASSERT_TRUE(question);

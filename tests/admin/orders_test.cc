@@ -121,5 +121,18 @@ TEST(ReplicaOrder, EveryMistakeIsNamed) {
   }
 }
 
+TEST(Drain, IsAQuestionOfOneName) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(read_drain("").value(), std::nullopt);
+  EXPECT_EQ(read_drain("drain=5s").value(), milliseconds(5000));
+  EXPECT_EQ(read_drain("drain=0").value(), milliseconds(0));
+  EXPECT_EQ(read_drain("drain=24h").value(), milliseconds(24 * 3600 * 1000));
+  for (const char* wrong : {"drain=", "drain=abc", "drain=-1s", "drain=25h"}) {
+    EXPECT_EQ(read_drain(wrong).error(), "<Error> drain must be a duration of at most 24h, such as 500ms, 5s or 0");
+  }
+  EXPECT_EQ(read_drain("drian=0s").error(), "<Error> 'drian=0s' is not known here: drain is, once");
+  EXPECT_EQ(read_drain("drain=1s&x").error(), "<Error> 'drain=1s&x' is not known here: drain is, once");
+}
+
 }  // namespace
 }  // namespace ringmaster::admin
