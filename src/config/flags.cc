@@ -98,7 +98,7 @@ class FlagReader {
   Draft& draft_;
 };
 
-// A boolean flag takes the next argument only where that can be nothing else.
+// A boolean flag's value may be left out.
 bool is_boolean(std::string_view text) { return text == "true" || text == "false"; }
 
 Problem flag_problem(std::string_view key, std::string_view what) {
@@ -124,9 +124,16 @@ Flags read_flags(std::span<const std::string> arguments) {
     const bool has_next = i + 1 < arguments.size();
     std::optional<std::string_view> value;
     if (equals != std::string_view::npos) value = argument.substr(equals + 1);
-    else if (boolean && !(has_next && is_boolean(arguments[i + 1]))) value = "true";
+    else if (boolean && !(has_next && !arguments[i + 1].starts_with(dashes))) value = "true";
     else if (has_next && (setting || !arguments[i + 1].starts_with(dashes))) value = arguments[++i];
 
+    // What stands behind a boolean flag was meant for it, since nothing else may stand there.
+    if (boolean && equals == std::string_view::npos && !is_boolean(*value)) {
+      const Shape& shape = settings_table()[*setting].shape;
+      flags.problems.push_back(
+          flag_problem(key, fmt::format("found {}; allowed: {}", quoted_short(*value), allowed_text(shape))));
+      continue;
+    }
     if (!setting) flags.problems.push_back(flag_problem(key, unknown_text(key, dashes)));
     else if (value) flags.list.push_back({std::string(key), std::string(*value)});
     else flags.problems.push_back(flag_problem(key, no_value_text(settings_table()[*setting].shape)));
