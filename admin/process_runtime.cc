@@ -33,12 +33,7 @@ ProcessRuntime::ProcessRuntime(async::Loop& loop, const std::vector<std::string>
   if (command_.empty()) {
     throw StartError(ExitCode::configuration, "replicas.command is empty", "name the program that a replica is");
   }
-  program_ = find_program(command_.front());
-  if (program_.empty()) {
-    throw StartError(ExitCode::configuration,
-                     fmt::format("replicas.command: no program '{}' beside ringmaster or on PATH", command_.front()),
-                     "build or install it, or give its path");
-  }
+  program_ = require_program(command_.front());
 }
 
 ProcessRuntime::~ProcessRuntime() { ensure(processes_.empty()); }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -136,6 +137,25 @@ std::string find_program(std::string_view name) {
     folders.remove_prefix(std::min(colon + 1, folders.size()));
   }
   return "";
+}
+
+std::string require_program(std::string_view name) {
+  const std::string found = find_program(name);
+  if (!found.empty()) return found;
+  if (name.find('/') == std::string_view::npos) {
+    throw StartError(ExitCode::configuration,
+                     fmt::format("replicas.command: no program '{}' beside ringmaster or on PATH", name),
+                     "build or install it, or give its path");
+  }
+  const std::string path(name);
+  std::error_code ignored;
+  const bool irregular = std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored);
+  const int why = ::access(path.c_str(), X_OK) == 0 ? 0 : errno;
+  throw StartError(ExitCode::configuration,
+                   fmt::format("replicas.command: '{}' cannot be run: {}", path,
+                               irregular ? "it is no file" : strerror(why)),
+                   why == EACCES && !irregular ? "let the user that ringmaster runs as execute it (chmod +x)"
+                                               : "give the path of a program that is there");
 }
 
 // clone() with CLONE_VFORK stops this thread until the child has gone through exec or ended; CLONE_PIDFD gives the

@@ -16,6 +16,8 @@ namespace ringmaster::admin {
 // Where a program is: as it is where it has a slash; else in the folder of our own executable, then on PATH. "" where
 // it is nowhere.
 std::string find_program(std::string_view name);
+// The same; throws the StartError that says what is in the way.
+std::string require_program(std::string_view name);
 
 struct Child {
   int32_t pid = -1;

@@ -51,8 +51,8 @@ int run(const config::Loaded& loaded) {
   return code;
 }
 
-// Also whether io_uring works here, and whether the secrets' files can be read: throws the StartError that tells cause
-// and remedy.
+// Also whether io_uring works here, whether the secrets' files can be read, and whether the replicas' program is there:
+// throws the StartError that tells cause and remedy.
 int check(const config::Loaded& loaded) {
   check_files(loaded.settings);
   uring::make_kernel_ring({});

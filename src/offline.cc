@@ -11,6 +11,7 @@
 #include "admin/guard.h"
 #include "admin/judgement.h"
 #include "admin/replies.h"
+#include "admin/spawn.h"
 
 namespace ringmaster {
 
@@ -67,6 +68,7 @@ std::string explain_offline(const CommandLine& line, const config::Settings& set
 void check_files(const config::Settings& settings) {
   const proxy::StickyCookies cookies(settings);
   if (!settings.admin.token_file.empty()) admin::read_token(settings.admin.token_file);
+  if (settings.replicas.runtime == config::Runtime::process) admin::require_program(settings.replicas.command.front());
 }
 
 std::string table_offline(const CommandLine& line, const config::Settings& settings) {

@@ -13,7 +13,8 @@ namespace ringmaster {
 std::string explain_offline(const CommandLine& line, const config::Settings& settings);
 std::string table_offline(const CommandLine& line, const config::Settings& settings);
 
-// Reads the files that a start reads besides the settings. Throws the StartError that a start would.
+// Reads the files that a start reads besides the settings, and looks for the replicas' program. Throws the StartError
+// that a start would.
 void check_files(const config::Settings& settings);
 
 }  // namespace ringmaster

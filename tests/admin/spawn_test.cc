@@ -163,6 +163,26 @@ TEST(FindProgram, LooksBesideUsThenOnPath) {
   EXPECT_THAT(find_program("admin_test"), HasSubstr("/admin/admin_test")) << "our own folder is not on PATH";
 }
 
+TEST(RequireProgram, SaysWhatIsInTheWay) {
+  const auto complaint = [](const char* name) {
+    try {
+      require_program(name);
+      return std::string("nothing");
+    } catch (const StartError& error) {
+      return std::string(error.what()) + "; " + error.remedy();
+    }
+  };
+  EXPECT_EQ(complaint("/bin/sh"), "nothing");
+  EXPECT_EQ(complaint("/bin"), "replicas.command: '/bin' cannot be run: it is no file; "
+                               "give the path of a program that is there");
+  EXPECT_EQ(complaint("/bin/nothing"), "replicas.command: '/bin/nothing' cannot be run: No such file or directory; "
+                                       "give the path of a program that is there");
+  EXPECT_EQ(complaint("/etc/passwd"), "replicas.command: '/etc/passwd' cannot be run: Permission denied; "
+                                      "let the user that ringmaster runs as execute it (chmod +x)");
+  EXPECT_EQ(complaint("nothing-like-this"), "replicas.command: no program 'nothing-like-this' beside ringmaster or on "
+                                            "PATH; build or install it, or give its path");
+}
+
 TEST(ReservePort, NobodyElseIsGivenItButAServerCanBindIt) {
   const auto held = reserve_port();
   ASSERT_TRUE(held);

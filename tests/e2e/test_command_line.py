@@ -91,6 +91,11 @@ def test_a_missing_replica_program_is_78(tmp_path):
     assert ended.returncode == 78 and "no-such-program" in ended.stderr
 
 
+def test_check_finds_a_missing_replica_program_as_a_start_does(tmp_path):
+    ended = ringmaster("check", "--replicas.command", str(tmp_path / "no-such-program"))
+    assert ended.returncode == 78 and "no-such-program' cannot be run: No such file" in ended.stderr
+
+
 def test_flags_win_over_the_file(start):
     ringmaster_ = start({"replicas": {"count": 5}}, arguments=("--heartbeat.interval", "123ms", "--proxy.workers=1"))
     settings = ringmaster_.admin_get("/v1/settings").body.decode()
