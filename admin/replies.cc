@@ -47,7 +47,7 @@ Json counters_json(const Totals& totals) {
 }
 
 void describe_life(Json& json, const Life& life) {
-  json["address"] = life.upstream ? Json(life.upstream->authority) : Json(nullptr);
+  json["address"] = life.upstream ? Json(life.upstream->address.text()) : Json(nullptr);
   json["pid"] = life.pid >= 0 ? Json(life.pid) : Json(nullptr);
   if (!life.container.empty()) json["container"] = life.container;
   if (!life.image.empty()) json["image"] = life.image;

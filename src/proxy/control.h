@@ -36,7 +36,11 @@ inline constexpr uint32_t workers_max = 256;
 // the same name). Made by the admin thread, shared by the tables that name it and by the workers' pools.
 struct Upstream {
   Upstream(uint64_t id_, std::string name_, SocketAddress address_, uint32_t workers)
-      : id(id_), name(std::move(name_)), address(address_), authority(address_.text()), meters(workers) {}
+      : id(id_),
+        name(std::move(name_)),
+        address(address_),
+        authority(address_.family() == AF_UNIX ? "localhost" : address_.text()),
+        meters(workers) {}
 
   // A worker's share of a limit of connections or places. What the division leaves over goes to other workers for each
   // replica.
@@ -48,7 +52,7 @@ struct Upstream {
   const uint64_t id;            // never used twice while the program runs
   const std::string name;
   const SocketAddress address;
-  const std::string authority;  // the address, as a Host field has it
+  const std::string authority;  // the address, as a Host field has it; of a unix socket "localhost"
   // meters[w] is written by worker w only, read by anybody.
   mutable std::vector<UpstreamMeters> meters;
 };

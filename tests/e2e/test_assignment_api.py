@@ -157,6 +157,12 @@ def shared(tmp_path_factory):
     ringmaster.stop()
 
 
+def test_http10_asks_for_the_list_without_a_host(shared):
+    with Wire(shared.proxy) as wire:
+        answer = wire.exchange("GET /rep HTTP/1.0\r\n\r\n")
+    assert (answer.status, answer.json()) == (200, FIRST_THREE)
+
+
 @pytest.mark.smoke
 def test_home_is_forwarded_and_says_who_answered(shared):
     answer = shared.get("/home")

@@ -25,6 +25,15 @@ bool readable(int descriptor) {
   return poll(&ready, 1, 0) == 1;
 }
 
+TEST(Upstream, HasAnAuthorityThatAHostFieldMayHave) {
+  const auto authority = [](std::string_view address) {
+    return Upstream(1, "r", SocketAddress::parse(address).value(), 1).authority;
+  };
+  EXPECT_EQ(authority("127.0.0.1:5000"), "127.0.0.1:5000");
+  EXPECT_EQ(authority("[::1]:5000"), "[::1]:5000");
+  EXPECT_EQ(authority("unix:/run/r1.sock"), "localhost");
+}
+
 TEST(Mailbox, GivesBackInOrderAndDropsWhatDoesNotFit) {
   Mailbox mailbox;
   uint64_t posted = 0;
