@@ -176,7 +176,8 @@ void Connection::expect_within(uint64_t timeout_ns) noexcept { parts_.timers.set
 void Connection::on_timer() noexcept {
   switch (state_) {
     case State::reading:
-      if (assembly_) return refuse(http::Cause::request_timeout);
+      // An empty line is no request yet, some clients send one behind a body: a 408 would be taken for the next answer.
+      if (assembly_ && !assembly_->parser.untouched()) return refuse(http::Cause::request_timeout);
       return terminate();
     case State::exchanging: return exchange_->on_client_timeout();
     case State::lingering: return terminate();

@@ -198,6 +198,19 @@ TEST_P(Edge, LetsAnUploadGoOnWhileTheBeginOfTheAnswerIsThere) {
   EXPECT_EQ(meters().answers_truncated.value(), 0u);
 }
 
+// Some clients send an empty line behind a body. A 408 to it would be read as the answer to their next request.
+TEST_P(Edge, ClosesWithoutAWordWhereOnlyAnEmptyLineHasCome) {
+  settings.timeouts.request_header = 50ms;
+  start();
+  Peer& c = client();
+  c.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi\r\n");
+  wait_for(upstream(), "hi");
+  upstream().write(ok("done"));
+  expect(c, ok("done"));
+  expect_end(c);
+  EXPECT_EQ(refusals(http::Cause::request_timeout), 0u);
+}
+
 // A whole answer, and a reset right behind it, while an interim answer is still on its way to the client.
 TEST_P(Edge, PassesAWholeAnswerOnThatAResetFollows) {
   start();
