@@ -97,6 +97,8 @@ bool Exchange::on_interim(const http::ResponseHead& head) noexcept {
   }
   Stream& from = upstream_->stream();
   if (from.front()->size() == 0) from.drop_front();
+  // It says that the replica is still at work (RFC 9110 section 15.2): the wait for the answer begins anew.
+  upstream_->expect_within(parts_.settings.response_ns);
   return true;
 }
 

@@ -211,6 +211,22 @@ TEST_P(Edge, ClosesWithoutAWordWhereOnlyAnEmptyLineHasCome) {
   EXPECT_EQ(refusals(http::Cause::request_timeout), 0u);
 }
 
+// RFC 9110 section 15.2: a replica that sends them is at work.
+TEST_P(Edge, WaitsAnewForTheAnswerAfterEachInterimOne) {
+  settings.timeouts.response = 500ms;
+  start();
+  Peer& c = client();
+  c.write(get);
+  wait_for(upstream(), "\r\n\r\n");
+  for (int i = 0; i < 7; ++i) {
+    run_for(100ms);
+    upstream().write("HTTP/1.1 102 Processing\r\n\r\n");
+    expect(c, "HTTP/1.1 102 Processing\r\n\r\n");
+  }
+  upstream().write(ok("at last"));
+  expect(c, ok("at last"));
+}
+
 // A whole answer, and a reset right behind it, while an interim answer is still on its way to the client.
 TEST_P(Edge, PassesAWholeAnswerOnThatAResetFollows) {
   start();
