@@ -128,11 +128,13 @@ Cause read_upgrade(const ConnectionOptions& options, uint16_t upgrades, std::str
   return Cause::none;
 }
 
+// A larger number counts as the largest that is supported here (RFC 9110 7.6.2).
 void read_max_forwards(std::string_view value, RequestHead& head) noexcept {
+  constexpr int32_t max = 999'999'999;
   if (head.method != HTTP_OPTIONS && head.method != HTTP_TRACE) return;
-  if (value.empty() || value.size() > 9 || !std::ranges::all_of(value, is_digit)) return;
+  if (value.empty() || !std::ranges::all_of(value, is_digit)) return;
   int32_t number = 0;
-  for (char c : value) number = number * 10 + (c - '0');
+  for (char c : value) number = number > max / 10 ? max : number * 10 + (c - '0');
   head.max_forwards = number;
 }
 

@@ -172,6 +172,9 @@ TEST(RequestHead, ReadsMaxForwardsOfTraceAndOptionsOnly) {
   EXPECT_EQ(ParsedRequest("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n").head.max_forwards, 0);
   EXPECT_EQ(ParsedRequest("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n").head.max_forwards, 10);
   EXPECT_EQ(ParsedRequest("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n").head.max_forwards, -1);
+  EXPECT_EQ(ParsedRequest("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0000000000\r\n\r\n").head.max_forwards, 0);
+  EXPECT_EQ(ParsedRequest("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 99999999999\r\n\r\n").head.max_forwards,
+            999'999'999);
   EXPECT_EQ(ParsedRequest("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n").head.max_forwards, -1);
 }
 
