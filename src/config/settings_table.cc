@@ -515,7 +515,8 @@ constexpr Setting rows[] = {
          .default_text = "30s",
          .minimum = 1,
          .maximum = day_ms,
-         .text = "How long a replica may take to the first byte of its answer; for each try anew."}),
+         .text = "How long a replica may take to the first byte of its answer; anew for each try and after each "
+                 "interim answer."}),
     at<&S::timeouts, &S::Timeouts::response_idle>({.key = "timeouts.response_idle",
                                                    .kind = Kind::duration,
                                                    .default_text = "30s",
