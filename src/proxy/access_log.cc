@@ -114,21 +114,29 @@ std::string_view protocol(const AccessRecord& record) noexcept { return record.m
 
 }  // namespace
 
-AccessRecord* AccessLog::begin(const http::RequestHead* head, uint64_t now_ns) noexcept {
-  AccessRecord* record = records_.make();
-  if (!record) {
-    meters_.access_lines_dropped.add();
-    return nullptr;
-  }
-  record->begun_ns = now_ns;
-  if (!head) return record;
+AccessRecord* AccessLog::make(uint64_t now_ns) noexcept {
+  AccessRecord* const record = records_.make();
+  if (record) record->begun_ns = now_ns;
+  else meters_.access_lines_dropped.add();
+  return record;
+}
+
+AccessRecord* AccessLog::begin(const http::RequestHead& head, uint64_t now_ns) noexcept {
+  AccessRecord* const record = make(now_ns);
+  if (!record) return nullptr;
   record->read = true;
-  record->minor = head->minor;
-  record->method.set(head->method_name);
-  record->target.set(head->target);
-  record->host.set(head->host);
-  record->referer.set(field(*head, "Referer"));
-  record->user_agent.set(field(*head, "User-Agent"));
+  record->minor = head.minor;
+  record->method.set(head.method_name);
+  record->target.set(head.target);
+  record->host.set(head.host);
+  record->referer.set(field(head, "Referer"));
+  record->user_agent.set(field(head, "User-Agent"));
+  return record;
+}
+
+AccessRecord* AccessLog::begin_unread(std::string_view bytes, uint64_t now_ns) noexcept {
+  AccessRecord* const record = make(now_ns);
+  if (record) record->target.set(bytes.substr(0, bytes.find_first_of("\r\n")));
   return record;
 }
 
@@ -153,7 +161,7 @@ std::string_view AccessLog::combined(const AccessRecord& record, std::string_vie
     writer.byte(' ');
     writer.text(protocol(record));
   } else {
-    writer.byte('-');
+    write_or_dash(writer, record.target.view());
   }
   writer.literal("\" ");
   writer.number(record.status);
@@ -180,6 +188,8 @@ std::string_view AccessLog::json(const AccessRecord& record, std::string_view cl
     write_member(writer, "host", record.host.view());
     write_member(writer, "referer", record.referer.view());
     write_member(writer, "user_agent", record.user_agent.view());
+  } else {
+    write_member(writer, "request_line", record.target.view());
   }
   writer.literal(",\"status\":");
   writer.number(record.status);

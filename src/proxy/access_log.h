@@ -6,8 +6,11 @@
 // json       one object for a line: the same, and how long it took, which replica served it after how many tries, and
 //            the cause where the proxy answered by itself. Bytes above 0x7F are read as Latin-1.
 //
+// Of a head that is refused both have the first line as it came, in combined quoted as the request line, in json as
+// "request_line".
+//
 // A request that no answer was sent to, because its client had gone, has the status 499, as with nginx. What does not
-// fit a record is cut: the target at 2,048 bytes, Referer at 1,024, User-Agent at 512, Host at 256.
+// fit a record is cut: the target and a refused line at 2,048 bytes, Referer at 1,024, User-Agent at 512, Host at 256.
 #pragma once
 
 #include <array>
@@ -54,7 +57,7 @@ struct AccessRecord {
   CutText<256> host;
   CutText<512> user_agent;
   CutText<1024> referer;
-  CutText<2048> target;
+  CutText<2048> target;          // not read: the first line as it came
 };
 
 class AccessLog {
@@ -62,12 +65,15 @@ class AccessLog {
   AccessLog(LineQueue& queue, config::AccessFormat format, WorkerMeters& meters) noexcept
       : queue_(queue), format_(format), meters_(meters) {}
 
-  // nullptr where there is no memory: the line is counted as dropped. `head`: nullptr where it could not be read.
-  AccessRecord* begin(const http::RequestHead* head, uint64_t now_ns) noexcept;
+  // nullptr where there is no memory: the line is counted as dropped.
+  AccessRecord* begin(const http::RequestHead& head, uint64_t now_ns) noexcept;
+  // `bytes`: what has come of a head that could not be read, from its first line on.
+  AccessRecord* begin_unread(std::string_view bytes, uint64_t now_ns) noexcept;
   // Writes the line, and frees the record.
   void end(AccessRecord& record, std::string_view client_ip, uint64_t now_ns) noexcept;
 
  private:
+  AccessRecord* make(uint64_t now_ns) noexcept;
   std::string_view combined(const AccessRecord& record, std::string_view client_ip) noexcept;
   std::string_view json(const AccessRecord& record, std::string_view client_ip, uint64_t now_ns) noexcept;
 

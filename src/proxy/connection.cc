@@ -109,13 +109,10 @@ Exchange* Connection::make_exchange() noexcept {
 }
 
 void Connection::refuse(http::Cause cause) noexcept {
-  // RFC 9110 section 9.3.2: an answer to HEAD has no body, whatever else is wrong with the request.
-  std::string_view head;
-  if (assembly_) head = assembly_->bytes();
-  else if (Piece* piece = stream_.front()) head = {piece->begin, piece->size()};
-  if (head.starts_with("\r\n")) head.remove_prefix(2);
-  const bool head_request = head.starts_with("HEAD ");
-  if (Exchange* exchange = make_exchange()) exchange->refuse_head(cause, head_request);
+  std::string_view bytes;
+  if (assembly_) bytes = assembly_->bytes();
+  else if (Piece* piece = stream_.front()) bytes = {piece->begin, piece->size()};
+  if (Exchange* exchange = make_exchange()) exchange->refuse_head(cause, bytes);
 }
 
 // --- after an answer ------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ Exchange::~Exchange() {
 }
 
 void Exchange::begin(const http::RequestHead& head) noexcept {
-  if (parts_.access) access_ = parts_.access->begin(&head, parts_.now());
+  if (parts_.access) access_ = parts_.access->begin(head, parts_.now());
   parts_.meters.requests.add();
   parts_.retry_budget.on_request();
   method_ = head.method;
@@ -71,9 +71,11 @@ void Exchange::begin(const http::RequestHead& head) noexcept {
   attempt();
 }
 
-void Exchange::refuse_head(http::Cause cause, bool head_request) noexcept {
-  if (parts_.access) access_ = parts_.access->begin(nullptr, parts_.now());
-  head_request_ = head_request;
+void Exchange::refuse_head(http::Cause cause, std::string_view bytes) noexcept {
+  if (bytes.starts_with("\r\n")) bytes.remove_prefix(2);
+  if (parts_.access) access_ = parts_.access->begin_unread(bytes, parts_.now());
+  // RFC 9110 section 9.3.2: an answer to HEAD has no body, whatever else is wrong with the request.
+  head_request_ = bytes.starts_with("HEAD ");
   refuse(cause);
 }
 

@@ -42,8 +42,9 @@ class Exchange : public Waiter {
   // The client stream's front piece, if there is one, begins with what follows the head. Takes from it what belongs to
   // the request. The head's spans are not needed after the call.
   void begin(const http::RequestHead& head) noexcept;
-  // The head could not be read: answers by itself, and the connection ends.
-  void refuse_head(http::Cause cause, bool head_request) noexcept;
+  // The head could not be read: answers by itself, and the connection ends. `bytes`: what has come of it, not needed
+  // after the call.
+  void refuse_head(http::Cause cause, std::string_view bytes) noexcept;
   void on_client_bytes() noexcept;
   void on_client_end() noexcept;
   void on_client_sent(Sent sent) noexcept;

@@ -43,12 +43,33 @@ TEST_P(AccessLines, CombinedIsAsNginxWritesIt) {
   EXPECT_EQ(meters().access_lines.value(), 1u);
 }
 
-TEST_P(AccessLines, CombinedHasDashesWhereThereIsNothing) {
+TEST_P(AccessLines, CombinedHasTheFirstLineOfARefusedHeadAsItCame) {
   start();
-  Peer& c = client();
-  c.write("nonsense\r\n\r\n");
-  wait_for(c, "HTTP/1.1 400 ");
-  EXPECT_TRUE(std::regex_match(line(), std::regex(R"(127\.0\.0\.1 - - \[[^\]]*\] "-" 400 \d+ "-" "-"\n)")));
+  const auto logged = [&](std::string_view sent) {
+    Peer& c = client();
+    c.write(sent);
+    wait_for(c, "HTTP/1.1 4");
+    const std::string text = line();
+    std::smatch found;
+    const std::regex form(R"~(127\.0\.0\.1 - - \[[^\]]*\] "(.*)" 4\d\d \d+ "-" "-"\n)~");
+    EXPECT_TRUE(std::regex_match(text, found, form)) << text;
+    return found[1].str();
+  };
+  EXPECT_EQ(logged("nonsense\r\n\r\n"), "nonsense");
+  EXPECT_EQ(logged("GET /a\"b HTTP/1.1\r\n\r\n"), R"(GET /a\x22b HTTP/1.1)");   // without Host
+  EXPECT_EQ(logged("\r\nCONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n"), "CONNECT h:1 HTTP/1.1");
+  EXPECT_EQ(logged(std::string("\x16\x03\x01\0\n", 5)), R"(\x16\x03\x01\x00)");
+  EXPECT_EQ(logged("\n"), "-");
+}
+
+TEST_P(AccessLines, JsonHasTheFirstLineOfARefusedHeadAndTheCause) {
+  settings.log.access_format = config::AccessFormat::json;
+  start();
+  client().write("GET /a\"b HTTP/1.1\r\n\r\n");
+  const json told = object();
+  EXPECT_EQ(told["request_line"], "GET /a\"b HTTP/1.1");
+  EXPECT_EQ(told["cause"], "host_missing");
+  EXPECT_FALSE(told.contains("method"));
 }
 
 TEST_P(AccessLines, JsonTellsReplicaTriesAndTime) {
