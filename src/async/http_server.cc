@@ -150,10 +150,15 @@ Task<void> HttpServer::accept_loop(Listener listener, uint32_t number) {
       if (socket.error().kind == ErrorKind::cancelled) break;
       log_warning("cannot accept a connection: {}", to_string(socket.error()));
       (void)co_await loop_.sleep(accept_pause, &stopping_);
-    } else if (connections_ < settings_.connections_max ||
-               (connections_ < settings_.connections_max + turned_away_max && make_room())) {
+      continue;
+    }
+    // Counted here: a task begins in a later turn, and hundreds may arrive in this one.
+    if (connections_ < settings_.connections_max ||
+        (connections_ < settings_.connections_max + turned_away_max && make_room())) {
+      ++connections_;
       tasks_.spawn(converse(std::move(*socket), number));
     } else if (connections_ < settings_.connections_max + turned_away_max) {
+      ++connections_;
       tasks_.spawn(turn_away(std::move(*socket)));
     }
   }
@@ -168,14 +173,12 @@ bool HttpServer::make_room() noexcept {
 }
 
 Task<void> HttpServer::turn_away(Socket socket) {
-  ++connections_;
   const Next next = co_await refuse(socket.get(), http::Cause::overloaded, false);
   if (next == Next::linger) co_await linger(socket.get());
   --connections_;
 }
 
 Task<void> HttpServer::converse(Socket socket, uint32_t number) {
-  ++connections_;
   {
     Connection connection(std::move(socket), http::head_bytes_max(settings_.head) + body_piece_bytes, stopping_, cut_);
     connection.request.peer = loop_.ring().peer_of(connection.socket.get());

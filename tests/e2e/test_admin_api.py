@@ -1,10 +1,12 @@
 """The native API: replicas, settings, metrics, health; and who may ask for what."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 
 import pytest
 from support.load import Load
@@ -27,6 +29,26 @@ def test_health_and_readiness(start):
     assert answer.status in (200, 202, 204)
     assert ringmaster.admin_get("/readyz").status == 503
     assert ringmaster.admin_get("/healthz").status == 200
+
+
+@pytest.mark.parametrize("said", [
+    b"", b"GET /v1/repl", b"POST /add HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{",
+], ids=["idle", "half a head", "half a body"])
+def test_the_admin_port_answers_while_hundreds_keep_connections_to_it(start, said):
+    ringmaster = start()
+    with contextlib.ExitStack() as silent:
+        for _ in range(400):
+            silent.enter_context(socket.create_connection(ringmaster.admin)).sendall(said)
+
+        def answers() -> bool:
+            with contextlib.suppress(OSError):
+                return ringmaster.admin_get("/healthz").status == 200
+            return False
+        wait_until(answers, 5, "an answer once all of them have been taken in")
+        for _ in range(20):
+            assert answers()
+        os.kill(ringmaster.replica_pids()["Server1"], signal.SIGKILL)
+        wait_until(lambda: len(ringmaster.ready_replicas()) == 3, 5, "a new life of the killed one")
 
 
 @pytest.mark.smoke
