@@ -1,10 +1,12 @@
 #include "workers.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <charconv>
 #include <exception>
 #include <future>
@@ -30,6 +32,22 @@ std::vector<int> usable_cpus() {
   return cpus;
 }
 
+namespace {
+
+// SO_REUSEPORT lets a second ringmaster of the same user in without a word. Without it the kernel says who was first.
+bool somebody_listens(const SocketAddress& address) {
+  if (address.family() == AF_UNIX || address.port() == 0) return false;
+  const Fd probe(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (!probe || ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return false;
+  if (address.family() == AF_INET6 && ::setsockopt(probe.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) {
+    return false;
+  }
+  return ::bind(probe.get(), address.data(), address.length()) != 0 && errno == EADDRINUSE;
+}
+
+}  // namespace
+
 // --- listeners ------------------------------------------------------------------------------------------------------
 
 ProxyListeners::ProxyListeners(const std::vector<std::string>& addresses, const std::vector<int>& passed,
@@ -49,6 +67,10 @@ ProxyListeners::ProxyListeners(const std::vector<std::string>& addresses, const 
 
 void ProxyListeners::open(const std::string& text) {
   SocketAddress address = SocketAddress::parse(text).value();  // the settings have been checked
+  if (somebody_listens(address)) {
+    log_warning("proxy.listen: {}: somebody listens there already; where the kernel lets us share it, each gets some "
+                "of the connections: end one of the two, unless that is meant", text);
+  }
   for (auto& worker : sockets_) {
     auto listener = async::listen_on(address, {.reuse_port = true, .backlog = 4096});
     if (!listener && listener.error().number == EAFNOSUPPORT) {

@@ -30,6 +30,16 @@ def test_two_addresses_both_serve(start):
         assert exchange(address, "GET", "/home").status == 200
 
 
+def test_a_second_one_on_the_same_port_is_said(start):
+    first = start({"proxy": {"listen": ["127.0.0.1:0", "[::1]:0"]}})
+    assert not [line for line in first.log if "listens there already" in line]
+    host, port = first.proxy
+    second = start({"proxy": {"listen": [f"{host}:{port}"]}})
+    second.wait_for_log(rf"warning proxy.listen: {host}:{port}: somebody listens there already; .*end one of the two")
+    for _ in range(20):
+        assert exchange(first.proxy, "GET", "/home").status == 200
+
+
 def test_x_forwarded_for_of_an_ipv6_client_is_its_address(start):
     ringmaster = start({"proxy": {"listen": ["[::1]:0"]}})
     assert b"::1" in exchange(ringmaster.proxy, "GET", "/echo").body
