@@ -6,6 +6,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "admin/api.h"
 #include "admin/docker_runtime.h"
 #include "admin/first_table.h"
@@ -25,6 +27,9 @@ namespace {
 // Once the workers have been told to end at once.
 constexpr milliseconds ending_time{2'000};
 constexpr milliseconds hurried_grace{2'000};
+// Whoever connects meanwhile waits for the first replicas: so long at most, and where one is ready, for the others.
+constexpr milliseconds first_replica_time{5'000};
+constexpr milliseconds other_replicas_time{1'000};
 // For answers of the API that are under way when everything else has ended.
 constexpr milliseconds api_grace{1'000};
 
@@ -90,6 +95,7 @@ struct Admin::State {
   explicit State(AdminParts parts);
 
   Task<void> live();
+  Task<void> begin_serving();
   Task<void> read_signals();
   Task<void> wait_for_workers(milliseconds time);
 
@@ -141,6 +147,7 @@ void Admin::run() {
 Task<void> Admin::State::live() {
   loop.spawn(supervisor.run());
   loop.spawn(read_signals());
+  loop.spawn(begin_serving());
   port.serve(std::move(listener));
   if (drop_in) drop_in_port.serve(std::move(*drop_in));
 
@@ -160,6 +167,19 @@ Task<void> Admin::State::live() {
   co_await port.stop(api_grace);
   co_await drop_in_port.stop(api_grace);
   watching.cancel();
+}
+
+// A request that came before the first replica would be refused, and one that came before the last would go to a
+// replica that has its key for these few milliseconds only.
+Task<void> Admin::State::begin_serving() {
+  async::Patience patience = loop.within(first_replica_time);
+  while (!supervisor.ending() && !supervisor.has_started()) {
+    if (supervisor.table_has_replicas()) {
+      patience.deadline_ns = std::min(patience.deadline_ns, loop.within(other_replicas_time).deadline_ns);
+    }
+    if (!co_await supervisor.progress().wait(patience)) break;
+  }
+  if (control.phase() == proxy::Phase::starting) control.set_phase(proxy::Phase::serving);
 }
 
 // Until all have ended, or the time is over. A second signal makes it short: see read_signals().

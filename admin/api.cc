@@ -237,6 +237,7 @@ Task<Answer> Api::get_healthz(const Request&) { co_return answer_with(200, succe
 Task<Answer> Api::get_readyz(const Request&) {
   if (supervisor_.ending()) co_return fail(503, "<Error> ringmaster is ending");
   if (!supervisor_.table_has_replicas()) co_return fail(503, "<Error> No replica is ready");
+  if (supervisor_.control().phase() == proxy::Phase::starting) co_return fail(503, "<Error> Replicas are starting");
   co_return answer_with(200, success_json("ready"));
 }
 

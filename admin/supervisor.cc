@@ -402,6 +402,12 @@ bool Supervisor::table_has_replicas() const noexcept {
   return table && !table->upstreams.empty();
 }
 
+bool Supervisor::has_started() const noexcept {
+  return joined_ && std::ranges::none_of(registry_.replicas(), [](const auto& replica) {
+    return replica->state == State::starting && replica->epoch <= 1;
+  });
+}
+
 // --- what happens ----------------------------------------------------------------------------------------------------
 
 void Supervisor::on_running(uint64_t id, const Place& place) {

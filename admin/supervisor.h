@@ -85,6 +85,8 @@ class Supervisor final : private RuntimeListener, private HeartbeatListener {
   void tell_progress() noexcept;
   bool ending() const noexcept { return ending_; }
   bool table_has_replicas() const noexcept;
+  // Of each of the first replicas it is known whether its first life, or what it was adopted with, became ready.
+  bool has_started() const noexcept;
   const Registry& registry() const noexcept { return registry_; }
   const proxy::Control& control() const noexcept { return control_; }
   Condition condition() const { return runtime_.condition(); }

@@ -80,7 +80,7 @@ int run_program(const config::Loaded& loaded, std::vector<int> passed_sockets) {
   std::optional<DropInDoor> door;
   if (settings.proxy.drop_in) door.emplace(workers);
 
-  proxy::Control control(workers);
+  proxy::Control control(workers, proxy::Phase::starting);  // until the admin thread has the first replicas
   std::optional<LineWriter> access;
   if (!settings.log.access.empty()) {
     access.emplace(settings.log.access, workers, [&control](uint32_t worker, uint64_t lines) {

@@ -49,7 +49,8 @@ bool Mailbox::take(Trouble& trouble) noexcept {
   return true;
 }
 
-Control::Control(uint32_t workers) : workers_(workers), doors_(new Door[workers]), admin_event_(make_event()) {
+Control::Control(uint32_t workers, Phase phase)
+    : workers_(workers), doors_(new Door[workers]), phase_(phase), admin_event_(make_event()) {
   ensure(workers > 0 && workers <= workers_max);
   for (uint32_t i = 0; i < workers_; ++i) doors_[i].event = make_event();
 }

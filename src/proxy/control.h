@@ -116,11 +116,12 @@ class Mailbox {
   std::atomic<uint64_t> dropped_{0};
 };
 
-enum class Phase : uint8_t { serving, draining, ending };
+// starting: the listening sockets hold those who connect, and nobody is accepted yet.
+enum class Phase : uint8_t { starting, serving, draining, ending };
 
 class Control {
  public:
-  explicit Control(uint32_t workers);
+  explicit Control(uint32_t workers, Phase phase = Phase::serving);
   ~Control();
 
   // --- admin thread --------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ class Control {
   int admin_event() const noexcept { return admin_event_.get(); }
   template <class Visit>
   void take_troubles(Visit visit);
-  // draining: stop accepting, finish what is under way, say Connection: close. ending: at once.
+  // Only ever forward. draining: stop accepting, finish what is under way, say Connection: close. ending: at once.
   void set_phase(Phase phase) noexcept;
   bool all_ended() const noexcept { return ended_.load(std::memory_order_acquire) == workers_; }
   // No worker holds a connection to it, nor will: it may be stopped without anybody noticing. Valid once it is in no
@@ -170,7 +171,7 @@ class Control {
   std::atomic<const RouteTable*> table_{nullptr};
   std::unique_ptr<const RouteTable> previous_;
   std::atomic<uint64_t> epoch_{1};
-  std::atomic<Phase> phase_{Phase::serving};
+  std::atomic<Phase> phase_;
   std::atomic<uint32_t> ended_{0};
   Fd admin_event_;
 };

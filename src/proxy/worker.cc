@@ -29,7 +29,7 @@ Worker::Worker(Control& control, uint32_t index, const ProxySettings& settings, 
   parts_.router = &router_;
   if (access) parts_.access = std::make_unique<AccessLog>(*access, settings.access_format, parts_.meters);
   ring.poll_multishot(control.worker_event(index), Token{Verb::event, 0, 0}.pack());
-  listeners_.start();
+  watch_phase();
 }
 
 Worker::~Worker() { parts_.timers.disarm(drain_timer_); }
@@ -53,7 +53,7 @@ bool Worker::turn(uint64_t latest_ns) noexcept {
   note_counters();
   router_.use(nullptr);
   control_.end_loop(index_);
-  if (phase_ == Phase::serving || !all_gone()) return true;
+  if (phase_ <= Phase::serving || !all_gone()) return true;
   parts_.ring.wait(0);  // submits the last closes
   return false;
 }
@@ -111,7 +111,8 @@ void Worker::on_timer(OwnedTimer& timer) noexcept {
 void Worker::watch_phase() noexcept {
   const Phase phase = control_.phase();
   if (phase == phase_) return;
-  if (phase_ == Phase::serving) begin_drain();
+  if (phase == Phase::serving) listeners_.start();
+  else if (phase_ <= Phase::serving) begin_drain();
   phase_ = phase;
   if (phase == Phase::ending) end_all();
 }

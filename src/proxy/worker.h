@@ -53,7 +53,7 @@ class Worker {
   Router router_;
   Listeners listeners_;
   OwnedTimer drain_timer_{OwnedTimer::Owner::worker, this};
-  Phase phase_ = Phase::serving;
+  Phase phase_ = Phase::starting;
 };
 
 }  // namespace ringmaster::proxy

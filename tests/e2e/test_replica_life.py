@@ -12,6 +12,7 @@ import time
 import pytest
 from support import processes
 from support.load import Load, get
+from support.ringmaster import executable
 from support.upstream import HeldPort
 from support.wire import exchange, wait_until
 
@@ -25,6 +26,27 @@ def change(ringmaster, method: str, path: str, n: int, *names: str) -> dict:
 
 def by_id(sequence: int) -> bytes:
     return get(f"/home?request_id={sequence}")
+
+
+def test_who_connects_before_the_first_replicas_are_ready_waits_for_all_of_them(start):
+    """A restart with sockets that live on: nobody is refused, and nobody meets a table of a few milliseconds."""
+    slowly = ["/bin/sh", "-c", 'sleep 0.${SERVER_ID#Server}; exec "$0"', str(executable("ringmaster-replica"))]
+    ringmaster = start({"replicas": {"command": slowly}}, ready=False)
+    assert ringmaster.admin_get("/readyz").status == 503
+    answer = ringmaster.get("/home?request_id=132574")
+    assert answer.status == 200, answer.body
+    assert ringmaster.admin_get("/readyz").status == 200 and len(ringmaster.ready_replicas()) == 3
+    assert ringmaster.metric("ringmaster_table_replicas") == 3
+
+
+def test_a_start_waits_for_a_late_replica_only_for_a_moment(start):
+    late = ["/bin/sh", "-c", '[ $SERVER_ID = Server2 ] && exec sleep 60; exec "$0"',
+            str(executable("ringmaster-replica"))]
+    ringmaster = start({"replicas": {"command": late}}, ready=False)
+    began = time.monotonic()
+    assert ringmaster.get("/home").status == 200
+    assert time.monotonic() - began < 4
+    assert {replica["name"]: replica["state"] for replica in ringmaster.replicas()}["Server2"] == "starting"
 
 
 @pytest.mark.smoke
