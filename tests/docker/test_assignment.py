@@ -51,13 +51,26 @@ def test_add_and_rm_start_and_stop_containers(start_docker, engine):
     assert set(engine.ours()) == {"Server1.1", "Server2.1", "Server3.1", "S4.1"}
 
 
+def test_names_are_those_that_the_engine_takes(start_docker, engine):
+    """Underscores, dots and a hyphen at the end, in the container's name, its alias and its labels; healed, too."""
+    ringmaster = start_docker({"replicas": {"count": 1}})
+    named = ["server_4", "web.2", "b-"]
+    assert change(ringmaster, "POST", "/add", {"n": 3, "hostnames": named})[1]["message"]["replicas"][1:] == named
+    for name in named:
+        assert name in engine.inspect(f"{name}.1")["NetworkSettings"]["Networks"]["net1"]["Aliases"]
+    engine.docker("kill", "web.2.1")
+    ringmaster.wait_for_log(r"replica web\.2: starting -> ready: .*", 60, after=len(ringmaster.log))
+    assert "web.2.2" in engine.ours()
+    assert change(ringmaster, "DELETE", "/rm", {"n": 3, "hostnames": named})[1]["message"]["replicas"] == ["Server1"]
+
+
 @pytest.mark.parametrize("path, body, says", [
     ("/add", {"n": 1, "hostnames": ["a", "b"]}, "Length of hostname list is more than newly added instances"),
     ("/rm", {"n": 1, "hostnames": ["Server1", "Server2"]}, "Length of hostname list is more than removable instances"),
     ("/add", {"n": 1, "hostnames": ["Server1"]}, "in use"),
     ("/add", {"n": 1, "hostnames": ["Server 4"]}, "not a replica name"),
     ("/add", {"n": 1, "hostnames": ["../x"]}, "not a replica name"),
-    ("/add", {"n": 1, "hostnames": ["a.b"]}, "not a replica name"),
+    ("/add", {"n": 1, "hostnames": ["-x"]}, "not a replica name"),
     ("/rm", {"n": 9}, "only 3"),
     ("/rm", {"n": 1, "hostnames": ["nobody"]}, "no replica"),
 ])
