@@ -127,7 +127,7 @@ class Exchange : public Waiter {
   void note_refusal(http::Cause cause) noexcept;
   // both sides
   // The next receive for a body: large buffers once it has shown that it is long.
-  static Want want_for(const Stream& from, const http::BodyTransfer& body) noexcept;
+  Want want_for(const Stream& from, const http::BodyTransfer& body) const noexcept;
   void start_tunnel(const http::ResponseHead& head) noexcept;
   void pump_tunnel() noexcept;
   bool pump_one_way(Stream& from, Stream& to, bool& closed) noexcept;

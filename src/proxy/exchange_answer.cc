@@ -13,14 +13,14 @@ namespace ringmaster::proxy {
 namespace {
 
 constexpr uint8_t interim_answers_max = 8;
-constexpr uint64_t bulk_from_bytes = 128 * 1024;  // a body with more than this to come is worth a large buffer
 constexpr uint32_t retry_after_s = 1;
 
 }  // namespace
 
 // The next receive for a body: large buffers once it has shown that it is long.
-Want Exchange::want_for(const Stream& from, const http::BodyTransfer& body) noexcept {
-  return from.last_filled_buffer() && body.remaining() > bulk_from_bytes ? Want::bulk : Want::small;
+Want Exchange::want_for(const Stream& from, const http::BodyTransfer& body) const noexcept {
+  const bool bulk = from.last_filled_buffer() && body.remaining() > parts_.stream_tools.bulk_from;
+  return bulk ? Want::bulk : Want::small;
 }
 
 // --- the answer -----------------------------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ void Exchange::on_upstream_bytes() noexcept {
   switch (stage_) {
     case Stage::requesting:
       // The request has not even been submitted: nobody asked for these bytes.
-      if (sent_ns_ == parts_.now()) return attempt_failed(http::Cause::replica_reset);
+      if (sent_ns_ == parts_.now() || upstream_->stream().unsent()) return attempt_failed(http::Cause::replica_reset);
       return read_answer_head();
     case Stage::answering: return pump_answer();
     case Stage::tunnelling: return pump_tunnel();

@@ -6,7 +6,7 @@
 namespace ringmaster::proxy {
 
 Stream::~Stream() {
-  ensure(joined());
+  ensure(joined() && !linked());
   drop_all();
 }
 
@@ -16,6 +16,7 @@ void Stream::want(Want want, bool expect_empty) noexcept {
   want_ = want;
   expect_empty_ = expect_empty;
   if (want == Want::nothing || want == Want::bulk) stop_multishot();
+  if (want != Want::bulk) forget_receive();
   arm();
 }
 
@@ -24,7 +25,8 @@ void Stream::arm() noexcept {
   if (terminating_ || last_ || ended_ || receive_failed_) return;
   if (enough()) return;  // take_front() arms when all has been taken
   if (want_ == Want::bulk) {
-    receive_into(tools_.buffers.take_large());
+    receiving_ = Receiving::waiting;
+    wait_for_turn();
   } else if (want_ == Want::one) {
     receiving_ = Receiving::one;
     tools_.ring.receive_one(socket_, expect_empty_, receive_token_);
@@ -51,6 +53,7 @@ void Stream::stop_multishot() noexcept {
 }
 
 void Stream::stop_receiving() noexcept {
+  forget_receive();
   if (receiving_ == Receiving::off || stopping_) return;
   stopping_ = true;
   tools_.ring.cancel(receive_token_);
@@ -181,15 +184,15 @@ void Stream::drop_all() noexcept {
 
 // --- sending --------------------------------------------------------------------------------------------------------
 
-void Stream::submit_send(std::span<const char> bytes, uring::SendMode mode) noexcept {
+void Stream::send(std::span<const char> bytes) noexcept {
   ensure(!sending_ && !bytes.empty());
   sending_ = true;
   handed_over_ = false;
+  unsent_ = bytes.data();
   send_size_ = static_cast<uint32_t>(bytes.size());
-  tools_.ring.send(socket_, bytes, mode, send_token_);
+  if (send_size_ > tools_.bulk_from) wait_for_turn();
+  else submit_send();
 }
-
-void Stream::send(std::span<const char> bytes) noexcept { submit_send(bytes, uring::SendMode::now); }
 
 void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
   outgoing_ = std::move(lease);
@@ -199,9 +202,14 @@ void Stream::send(uring::Lease lease, std::span<const char> bytes) noexcept {
 void Stream::send_last(uring::Lease lease, std::span<const char> bytes) noexcept {
   last_ = true;
   stop_receiving();
-  outgoing_ = std::move(lease);
-  submit_send(bytes, receiving() ? uring::SendMode::then_close : uring::SendMode::with_end);
-  socket_ = -1;
+  send(std::move(lease), bytes);
+}
+
+void Stream::submit_send() noexcept {
+  const std::span<const char> bytes(std::exchange(unsent_, nullptr), send_size_);
+  if (!last_) return tools_.ring.send(socket_, bytes, uring::SendMode::now, send_token_);
+  const auto mode = receiving() ? uring::SendMode::then_close : uring::SendMode::with_end;
+  tools_.ring.send(std::exchange(socket_, -1), bytes, mode, send_token_);
 }
 
 Sent Stream::on_send(const uring::Completion& completion) noexcept {
@@ -213,11 +221,43 @@ Sent Stream::on_send(const uring::Completion& completion) noexcept {
   return Sent::failed;
 }
 
+// --- turns ----------------------------------------------------------------------------------------------------------
+
+void Stream::wait_for_turn() noexcept {
+  if (!linked()) tools_.turns.push_back(*this);
+}
+
+void Stream::take_turn() noexcept {
+  ensure(!linked() && (unsent_ || receiving_ == Receiving::waiting));
+  if (unsent_) {
+    submit_send();
+    if (receiving_ == Receiving::waiting) wait_for_turn();
+  } else {
+    receive_into(tools_.buffers.take_large());
+  }
+}
+
+void Stream::forget_receive() noexcept {
+  if (receiving_ != Receiving::waiting) return;
+  receiving_ = Receiving::off;
+  if (!unsent_) unlink();
+}
+
+void Stream::forget_send() noexcept {
+  if (!unsent_) return;
+  unsent_ = nullptr;
+  sending_ = false;
+  outgoing_.reset();
+  if (receiving_ != Receiving::waiting) unlink();
+}
+
 // --- ending ---------------------------------------------------------------------------------------------------------
 
 void Stream::begin_ending() noexcept {
   terminating_ = true;
   want_ = Want::nothing;
+  forget_receive();
+  forget_send();
   drop_all();
 }
 
@@ -226,7 +266,7 @@ void Stream::terminate() noexcept {
   begin_ending();
   if (joined()) return;
   // shutdown(2) completes a multishot receive and a blocked send alike; a cancel by descriptor can miss the latter.
-  if (!last_) tools_.ring.shut_down(socket_, false);
+  if (!closed()) tools_.ring.shut_down(socket_, false);
   else if (sending_) tools_.ring.cancel(send_token_);  // the descriptor is gone
 }
 

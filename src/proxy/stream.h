@@ -11,6 +11,13 @@
 //
 // Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it.
 //
+// Turns. The kernel copies within the call that begins an operation, and a send runs the receiver's TCP there too: the
+// bulk receives and sends of sixteen bodies, begun together, keep everybody else waiting for milliseconds. So one that
+// is bulk (a receive by Want::bulk, a send of more than bulk_from bytes) waits in StreamTools::turns until the worker's
+// loop calls take_turn(): once for each loop, in the order of asking, behind all that is small. Until then it is no
+// operation: nothing is in flight, and what ends the stream or changes the wish forgets it at once. A timer that was
+// set with it runs on.
+//
 // Ending. terminate() shuts the socket down, which completes whatever is in flight; joined() is true once nothing is;
 // only then may the owner close() and free itself.
 #pragma once
@@ -18,6 +25,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/intrusive_list.h"
 #include "base/slab.h"
 #include "proxy/meters.h"
 #include "uring/buffer_pool.h"
@@ -66,6 +74,9 @@ struct Piece {
 };
 using PieceSlab = Slab<Piece, 256>;
 
+class Stream;
+struct TurnTag;
+
 // What every stream of a worker works with.
 struct StreamTools {
   uring::Ring& ring;
@@ -73,13 +84,16 @@ struct StreamTools {
   PieceSlab& pieces;
   WorkerMeters& meters;
   uint64_t grown_ns = 0;   // when the provided buffers last became more
+  // A body with more bytes than these to come is worth a large buffer, a longer send waits for its turn.
+  uint32_t bulk_from = 128 * 1024;
+  List<Stream, TurnTag> turns;   // whose bulk operations wait, the one that waits longest first
 };
 
 enum class Want : uint8_t { nothing, one, small, bulk };
 enum class Arrival : uint8_t { nothing, bytes, end, failed };
 enum class Sent : uint8_t { all, failed };
 
-class Stream {
+class Stream : public Link<TurnTag> {
  public:
   Stream(StreamTools& tools, int socket, Token receive, Token send, uint16_t queued_max) noexcept
       : tools_(tools),
@@ -107,6 +121,7 @@ class Stream {
   // buffer of their own. false: no memory.
   bool split_front(char* rest, uring::Lease& lease) noexcept;
   void drop_all() noexcept;
+  // Armed, or waiting for its turn to be.
   bool receiving() const noexcept { return receiving_ != Receiving::off; }
   bool ended() const noexcept { return ended_; }             // the peer has sent its end
   bool last_filled_buffer() const noexcept { return filled_; }  // the newest arrival filled its buffer: more is waiting
@@ -120,11 +135,17 @@ class Stream {
   void send_last(uring::Lease lease, std::span<const char> bytes) noexcept;
   Sent on_send(const uring::Completion& completion) noexcept;
   bool sending() const noexcept { return sending_; }
+  bool unsent() const noexcept { return unsent_ != nullptr; }  // and not even begun: it waits for its turn
   bool handed_over() const noexcept { return handed_over_; }  // at least a byte of the last send reached the kernel
   int last_error() const noexcept { return last_error_; }      // positive errno
   // The last failure was a shortage of ours, and says nothing about the peer.
   bool failed_by_us() const noexcept { return is_ours(last_error_); }
   static bool is_ours(int errno_value) noexcept;
+
+  // --- turns
+  // Begins the bulk operation that waits; of two the send, and the receive queues up again. For a stream that was taken
+  // from the list.
+  void take_turn() noexcept;
 
   // --- ending
   void terminate() noexcept;
@@ -139,10 +160,13 @@ class Stream {
   void close() noexcept;   // joined() only
 
  private:
-  enum class Receiving : uint8_t { off, multishot, one, bulk };
+  enum class Receiving : uint8_t { off, waiting, multishot, one, bulk };
   void arm() noexcept;
   void receive_into(uring::Lease lease) noexcept;
-  void submit_send(std::span<const char> bytes, uring::SendMode mode) noexcept;
+  void submit_send() noexcept;
+  void wait_for_turn() noexcept;
+  void forget_receive() noexcept;
+  void forget_send() noexcept;
   void stop_multishot() noexcept;
   void stop_receiving() noexcept;
   void begin_ending() noexcept;
@@ -158,6 +182,7 @@ class Stream {
   Piece* tail_ = nullptr;
   uring::Lease bulk_;         // being filled by a bulk receive
   uring::Lease outgoing_;     // being sent
+  const char* unsent_ = nullptr;   // send_size_ bytes that wait for their turn
   int socket_;
   int last_error_ = 0;
   uint32_t send_size_ = 0;

@@ -24,8 +24,8 @@ void Conversation::start(std::vector<SocketAddress> replicas) {
   std::vector<Fd> listeners;
   listener_ = world_->listen();
   listeners.emplace_back(listener_);
-  worker_ = std::make_unique<Worker>(*control_, 0, *proxy_settings_, world_->ring(), uring::BufferSettings{},
-                                     std::move(listeners), nullptr, access.get());
+  worker_ = std::make_unique<Worker>(*control_, 0, *proxy_settings_, world_->ring(), buffers, std::move(listeners),
+                                     nullptr, access.get());
 }
 
 void Conversation::publish(std::vector<SocketAddress> replicas) {
@@ -87,8 +87,8 @@ void Conversation::run_for(std::chrono::milliseconds time) {
 }
 
 uint32_t Conversation::worker_buffers_leased() {
-  const uring::BufferPool& buffers = worker_->parts().buffers;
-  return buffers.provided_leased() + buffers.bulk_leased();
+  const uring::BufferPool& pool = worker_->parts().buffers;
+  return pool.provided_leased() + pool.bulk_leased();
 }
 
 Peer& Conversation::client() { return world_->dial(listener_); }

@@ -27,6 +27,7 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
 
   config::Settings settings;   // change them before start()
   std::unique_ptr<LineQueue> access;   // made before start(): the access log's lines
+  uring::BufferSettings buffers;       // likewise
   bool date = false;           // the proxy adds a Date where the replica gives none
 
   // The proxy begins to serve; its replicas are at these addresses, named S1, S2, … . None named: one at server().
@@ -65,6 +66,8 @@ class Conversation : public testing::TestWithParam<uring::MakeWorld> {
   void turn();
   uint64_t now_ns();                    // by the ring's clock
   uint32_t worker_buffers_leased();
+  uint32_t bulk_buffers_leased() { return worker_->parts().buffers.bulk_leased(); }
+  StreamTools& stream_tools() { return worker_->parts().stream_tools; }
 
  private:
   std::unique_ptr<uring::World> world_;

@@ -161,6 +161,7 @@ Play::Play(const PlayPlan& plan) : plan_(plan), ring_(plan.seed, plan.rates), di
   if (plan_.wrap) wrapped_ = plan_.wrap(ring_);
   worker_ = std::make_unique<Worker>(control_, 0, *proxy_settings_, wrapped_ ? *wrapped_ : ring_, buffers_,
                                      std::move(listeners), nullptr);
+  worker_->parts().stream_tools.bulk_from = dice_.one_of<uint32_t>({0, 1000, 128 * 1024});
   const uint32_t clients = dice_.between(1, 6);
   for (uint32_t i = 0; i < clients; ++i) {
     add_client({.requests = dice_.between(1, 8),
