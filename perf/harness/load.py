@@ -26,6 +26,8 @@ class Load:
             flag = "--" + name.replace("_", "-")
             if value is True:
                 words.append(flag)
+            elif isinstance(value, tuple):
+                words += [word for item in value for word in (flag, f"'{item}'")]
             elif value:
                 words += [flag, str(value)]
         return self._command(" ".join(words))

@@ -1,7 +1,6 @@
 """One slice: a fresh subject, a warm-up, a stretch of load, and what it cost."""
 
 import os
-import threading
 import time
 from contextlib import contextmanager
 
@@ -91,12 +90,12 @@ def measure(bench, subject, case, scope, rate=0):
             right(load.idle(case.idle), subject, f"{case.idle} idle connections")
         options = {**case.load(), "rate": rate}
         right(load.run(**options, seconds=scope.warm_up), subject, f"{case.name}, warming up")
+        swaps = {**subject.table_swap(), "aside_rate": case.swaps_per_second} if case.swaps_per_second else {}
         time.sleep(SETTLE_SECONDS)
 
         neighbours = Neighbours(bench.own_pids(subject))
         before = _cpu(subject)
-        with _swapping(subject, case.swaps_per_second) as swaps:
-            outcome = right(load.run(**options, seconds=scope.seconds), subject, case.name)
+        outcome = right(load.run(**options, **swaps, seconds=scope.seconds), subject, case.name)
         time.sleep(SETTLE_SECONDS)
         after = _cpu(subject)
         others, worst, stolen = neighbours.percent()
@@ -115,7 +114,7 @@ def measure(bench, subject, case, scope, rate=0):
         "others_percent": others,
         "others_worst": worst,
         "stolen_percent": stolen,
-        "swaps": swaps.count,
+        "swaps": outcome["aside_answers"],
     }
     if subject.has_process:
         schedstat, clock = (late - early for early, late in zip(before, after))
@@ -139,43 +138,6 @@ def measure_undisturbed(bench, subject, case, scope, rate=0, force=False):
 
 def _cpu(subject):
     return (subject.program.cpu_ns(), subject.program.clock_ns()) if subject.program else (0, 0)
-
-
-class _Swaps:
-    def __init__(self):
-        self.count = 0
-        self.trouble = None
-
-
-@contextmanager
-def _swapping(subject, per_second):
-    """Swaps the subject's table at a constant rate meanwhile. What the asking costs falls on the load's CPU."""
-    swaps, stop = _Swaps(), threading.Event()
-    if not per_second:
-        yield swaps
-        return
-    swapper = subject.table_swapper()
-    swapper.swap(1)  # raises CannotSwap before anything is measured
-
-    def swap():
-        begin = time.monotonic()
-        try:
-            while not stop.wait(max(0.0, begin + swaps.count / per_second - time.monotonic())):
-                swapper.swap(swaps.count)
-                swaps.count += 1
-        except Exception as error:  # told by the thread that measures
-            swaps.trouble = error
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield swaps
-    finally:
-        stop.set()
-        thread.join()
-        swapper.close()
-    if swaps.trouble:
-        raise WrongAnswers(f"{subject.name}, swapping tables: {swaps.trouble!r}")
 
 
 def measure_memory(bench, subject, steps):

@@ -5,7 +5,6 @@ replica chosen by a consistent hash of request_id; X-Forwarded-For overwritten, 
 removed; no log. Whatever a setting of a peer could cost it without being part of that work is turned off."""
 
 import http.client
-import json
 import os
 import shutil
 import socket
@@ -257,33 +256,25 @@ runtime = "static"
         path.write_text(configuration)
         return [self.binary, "run", "--config", str(path)]
 
-    def table_swapper(self):
-        return TableSwapper(self.admin)
+    def table_swap(self):
+        """What the load asks for to put another table in force, each time it asks; tried once. Raises CannotSwap."""
+        path, bodies = "/v1/replicas/r1", ('{"weight":1}', '{"weight":2}')
+        connection = http.client.HTTPConnection(self.admin, timeout=2)
+        try:
+            connection.request("PATCH", path, bodies[-1], {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+        if answer.status in (404, 405, 409, 501):
+            raise CannotSwap(f"PATCH {path}: {answer.status} {text.strip()}")
+        if answer.status != 200:
+            raise ProgramFailed(f"PATCH {path}: {answer.status} {text.strip()}")
+        return {"aside_target": self.admin, "aside_path": path, "aside_body": bodies}
 
 
 class CannotSwap(Exception):
     """This ringmaster does not let anybody change a static replica's weight."""
-
-
-class TableSwapper:
-    """Puts other tables in force by the admin API, over one connection."""
-
-    def __init__(self, admin):
-        self.connection = http.client.HTTPConnection(admin, timeout=2)
-
-    def swap(self, turn):
-        """Returns once the new table is in force."""
-        body = json.dumps({"weight": 1 + turn % 2})
-        self.connection.request("PATCH", "/v1/replicas/r1", body, {"Content-Type": "application/json"})
-        answer = self.connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        if answer.status in (404, 405, 409, 501):
-            raise CannotSwap(f"PATCH /v1/replicas/r1: {answer.status} {text.strip()}")
-        if answer.status != 200:
-            raise ProgramFailed(f"PATCH /v1/replicas/r1: {answer.status} {text.strip()}")
-
-    def close(self):
-        self.connection.close()
 
 
 class Floor(Subject):

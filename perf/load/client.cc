@@ -212,12 +212,15 @@ class Resting final : public Drive {
 
 namespace {
 
-void wait_until_done(EventLoop& loop, CountingDrive& drive, uint64_t deadline_ns) {
+void wait_until_done(EventLoop& loop, CountingDrive& drive, uint64_t deadline_ns, Aside* aside = nullptr) {
   while (true) {
     const uint64_t now = monotonic_ns();
     drive.pump(now);
-    if (drive.is_done(now) || drive.gave_up() || now >= deadline_ns) return;
-    const uint64_t next = drive.next_ns() > now ? std::min(drive.next_ns(), deadline_ns) : deadline_ns;
+    if (aside != nullptr) aside->pump(now);
+    const bool is_done = drive.is_done(now) && (aside == nullptr || aside->is_done());
+    if (is_done || drive.gave_up() || now >= deadline_ns) return;
+    uint64_t next = drive.next_ns() > now ? std::min(drive.next_ns(), deadline_ns) : deadline_ns;
+    if (aside != nullptr) next = std::min(next, std::max(aside->next_ns(), now));
     loop.run_once(drive.spins() ? 0 : next - now);
   }
 }
@@ -258,6 +261,8 @@ Outcome Client::run(const Plan& plan) {
   const uint64_t begin = monotonic_ns();
   const uint64_t end = begin + to_ns(plan.seconds);
   const uint64_t deadline = end + to_ns(drain_seconds_max);
+  std::optional<Aside> aside;
+  if (plan.aside) aside.emplace(loop_, *plan.aside, begin, end);
   uint64_t connects = 0;
   for (const auto& connection : pool_) connects -= connection->connects();
 
@@ -266,7 +271,7 @@ Outcome Client::run(const Plan& plan) {
       connection->rest(drive);
       drive.add(*connection);
     }
-    wait_until_done(loop_, drive, deadline);
+    wait_until_done(loop_, drive, deadline, aside ? &*aside : nullptr);
     for (const auto& connection : pool_) {
       if (!connection->is_idle()) connection->close();  // whatever has not answered by now
       connection->rest(*resting_);
@@ -288,6 +293,11 @@ Outcome Client::run(const Plan& plan) {
     outcome = std::move(drive.outcome);
   }
   outcome.connects = connects;
+  if (aside) {
+    outcome.aside_answers = aside->answers();
+    if (!aside->is_done()) outcome.count(Failure::aside, "no answer");
+    if (!aside->trouble().empty()) outcome.count(Failure::aside, aside->trouble());
+  }
   outcome.count(Failure::idle_lost, "an idle connection was closed", std::exchange(idling_->lost, 0));
   return outcome;
 }

@@ -11,9 +11,11 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "aside.h"
 #include "base/address.h"
 #include "client_connection.h"
 #include "event_loop.h"
@@ -32,6 +34,7 @@ struct Plan {
   uint64_t body_bytes = 0;     // of the request: then it is a POST
   std::string path;            // instead of /bytes/N: its answers may have any length and content
   uint32_t check_every = 16;   // every n-th answer is compared whole
+  std::optional<AsidePlan> aside;   // asked meanwhile
 };
 
 struct Outcome {
@@ -41,6 +44,7 @@ struct Outcome {
   double seconds = 0;          // from the first request to the last answer
   Histogram latency;
   Histogram lateness;          // open loop: from due to sent, for whatever reason
+  uint64_t aside_answers = 0;  // in no other figure
   std::array<uint64_t, failure_kinds> failures{};
   std::string first_failure;
 

@@ -49,6 +49,23 @@ TEST_F(AClient, AtAConstantRateSendsExactlyWhatIsDue) {
   EXPECT_GT(outcome.seconds, 0.19);   // none before its time
 }
 
+TEST_F(AClient, AsksBesideTheLoadWhatIsDueAndCountsItApart) {
+  const SocketAddress other = *backend_.listen(SocketAddress::loopback(0));
+  const AsidePlan aside{.target = other, .method = "POST", .path = "/bytes/10", .bodies = {""}, .rate = 200};
+  const Outcome outcome = client_.run({.connections = 2, .seconds = 0.2, .rate = 1000, .aside = aside});
+  EXPECT_EQ(outcome.aside_answers, 40U);
+  EXPECT_EQ(outcome.answers, 200U);
+  EXPECT_EQ(outcome.failed(), 0U) << outcome.first_failure;
+}
+
+TEST_F(AClient, ARefusalBesideTheLoadIsAFailure) {
+  const AsidePlan aside{.target = address_, .method = "GET", .path = "/nowhere", .bodies = {""}, .rate = 200};
+  const Outcome outcome = client_.run({.connections = 2, .seconds = 0.1, .rate = 1000, .aside = aside});
+  EXPECT_EQ(outcome.aside_answers, 0U);
+  EXPECT_EQ(count(outcome, Failure::aside), 1U);
+  EXPECT_NE(outcome.first_failure.find("404"), std::string::npos) << outcome.first_failure;
+}
+
 TEST_F(AClient, HoldsRequestsInFlightUntilTheirRelease) {
   EXPECT_EQ(client_.hold(100, [this] { return backend_.held(); }).failed(), 0U);
   EXPECT_EQ(backend_.held(), 100U);

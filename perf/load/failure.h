@@ -17,10 +17,11 @@ enum class Failure : uint8_t {
   unanswered,  // nothing until the end of the run and drain_seconds_max more
   unsent,      // open loop: due, but no connection became free for it
   idle_lost,   // an idle connection was closed by the other side
+  aside,       // a request beside the load was not answered with 200
 };
 
 inline constexpr std::array failure_names{"connect", "cut",        "malformed", "status",   "length",
-                                          "content", "unanswered", "unsent",    "idle_lost"};
+                                          "content", "unanswered", "unsent",    "idle_lost", "aside"};
 inline constexpr size_t failure_kinds = failure_names.size();
 
 }  // namespace ringmaster::perf

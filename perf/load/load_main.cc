@@ -36,10 +36,21 @@ SocketAddress address_of(const std::string& text) {
   return *address;
 }
 
-void add_plan_options(CLI::App& app, Plan& plan, double& warm_up, bool& close) {
+// What the command line says of a run.
+struct RunOptions {
+  Plan plan;
+  double warm_up = 0;
+  bool close = false;
+  AsidePlan aside;
+  std::string aside_target;
+};
+
+void add_run_options(CLI::App& app, RunOptions& options) {
+  Plan& plan = options.plan;
   app.add_option("--connections", plan.connections, "Connections kept busy")->check(CLI::Range(1, 1'000'000));
   app.add_option("--seconds", plan.seconds, "No request is started after them")->check(CLI::Range(0.001, 1e6));
-  app.add_option("--warm-up", warm_up, "Seconds of the same load before, not counted")->check(CLI::Range(0.0, 1e6));
+  app.add_option("--warm-up", options.warm_up, "Seconds of the same load before, not counted")
+      ->check(CLI::Range(0.0, 1e6));
   app.add_option("--requests", plan.requests, "No more than these; 0: no such end");
   app.add_option("--rate", plan.rate, "Requests a second, timed from when they were due; 0: as many as pass")
       ->check(CLI::Range(0.0, 1e8));
@@ -47,16 +58,32 @@ void add_plan_options(CLI::App& app, Plan& plan, double& warm_up, bool& close) {
   app.add_option("--body-bytes", plan.body_bytes, "POST, with so long a body")->check(CLI::Range(0, 1 << 30));
   app.add_option("--path", plan.path, "Ask for this instead; any length and content will do");
   app.add_option("--check-every", plan.check_every, "Compare every n-th answer whole")->check(CLI::Range(1, 1 << 30));
-  app.add_flag("--close", close, "A connection for each request");
+  app.add_flag("--close", options.close, "A connection for each request");
+  CLI::Option* const target =
+      app.add_option("--aside-target", options.aside_target, "Send requests there meanwhile, over one connection");
+  AsidePlan& aside = options.aside;
+  const auto of_aside = [&](CLI::Option* option) {
+    option->needs(target);
+    target->needs(option);
+  };
+  of_aside(app.add_option("--aside-rate", aside.rate, "So many a second")->check(CLI::Range(0.001, 1e5)));
+  of_aside(app.add_option("--aside-path", aside.path, "For this path"));
+  of_aside(app.add_option("--aside-body", aside.bodies, "With this JSON, or these in turn"));
+  app.add_option("--aside-method", aside.method, "PATCH where it is not given")->needs(target);
 }
 
-Outcome run(Client& client, Plan plan, double warm_up, bool close) {
-  plan.keep_alive = !close;
-  if (warm_up > 0) {
+Outcome run(Client& client, const RunOptions& options) {
+  Plan plan = options.plan;
+  plan.keep_alive = !options.close;
+  if (options.warm_up > 0) {
     Plan before = plan;
-    before.seconds = warm_up;
+    before.seconds = options.warm_up;
     before.requests = 0;
     if (Outcome outcome = client.run(before); outcome.failed() > 0) return outcome;
+  }
+  if (!options.aside_target.empty()) {
+    plan.aside = options.aside;
+    plan.aside->target = address_of(options.aside_target);
   }
   return client.run(plan);
 }
@@ -131,13 +158,11 @@ class Session {
     app.require_subcommand(1);
     std::string target;
     uint32_t count = 0;
-    Plan plan;
-    double warm_up = 0;
-    bool close = false;
+    RunOptions run_options;
     CLI::App* const target_verb = app.add_subcommand("target");
     target_verb->add_option("address", target)->required();
     CLI::App* const run_verb = app.add_subcommand("run");
-    add_plan_options(*run_verb, plan, warm_up, close);
+    add_run_options(*run_verb, run_options);
     CLI::App* const idle_verb = app.add_subcommand("idle");
     idle_verb->add_option("count", count)->required();
     CLI::App* const hold_verb = app.add_subcommand("hold");
@@ -152,7 +177,7 @@ class Session {
       return "{}";
     }
     if (!client_) throw std::runtime_error("name a target first");
-    if (*run_verb) return to_json(run(*client_, plan, warm_up, close));
+    if (*run_verb) return to_json(run(*client_, run_options));
     if (*idle_verb) return to_json(client_->open_idle(count));
     if (*hold_verb) return to_json(client_->hold(count, [this] { return backend_.held(); }));
     if (*release_verb) {
@@ -172,14 +197,12 @@ class Session {
 int main_of(int argc, char** argv) {
   CLI::App app("Puts load on an HTTP server or proxy, checks every answer, and prints JSON.");
   app.require_subcommand(1);
-  Plan plan;
-  double warm_up = 0;
-  bool close = false;
+  RunOptions options;
   std::string target;
   std::vector<std::string> backends;
   CLI::App* const run_verb = app.add_subcommand("run", "One run");
   run_verb->add_option("--target", target, "Address")->required();
-  add_plan_options(*run_verb, plan, warm_up, close);
+  add_run_options(*run_verb, options);
   CLI::App* const serve_verb =
       app.add_subcommand("serve", "A session: target, run, idle, hold, release, close on standard input");
   serve_verb->add_option("--backend", backends, "Answer requests there, in the same thread; port 0 picks one");
@@ -195,7 +218,7 @@ int main_of(int argc, char** argv) {
   }
   EventLoop loop;
   Client client(loop, address_of(target));
-  const Outcome outcome = run(client, plan, warm_up, close);
+  const Outcome outcome = run(client, options);
   print(to_json(outcome));
   return outcome.failed() == 0 ? 0 : 1;
 }

@@ -31,6 +31,7 @@ std::string to_json(const Outcome& outcome) {
       {"connects", outcome.connects},
       {"seconds", outcome.seconds},
       {"answers_per_second", outcome.seconds > 0 ? static_cast<double>(outcome.answers) / outcome.seconds : 0},
+      {"aside_answers", outcome.aside_answers},
       {"failed", outcome.failed()},
       {"failures", failures},
       {"first_failure", outcome.first_failure},
