@@ -1,6 +1,7 @@
 #include "balance/few_racers.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -69,20 +70,13 @@ FewRacers::Logarithms FewRacers::logarithms_of(const Racer& racer) {
 
 // Whether the one is before the other: by their logarithms, or where these leave it open by their times and names.
 bool FewRacers::is_earlier(uint32_t slot, size_t one, size_t other) const noexcept {
-  if (!is_unsure(slot, one, other)) return steps_behind(slot, one, other) < 0;
+  const int behind = entrants_[one].logs[slot] - handicap(one, other) - entrants_[other].logs[slot];
+  const bool low = std::min(entrants_[one].logs[slot], entrants_[other].logs[slot]) == too_low;
+  if (!low && std::abs(behind) >= certain_steps) return behind < 0;
   const Racer &racer = entrants_[one].racer, &rival = entrants_[other].racer;
   const float time = race_.time(racer, race_.stratum(racer, slot));
   const float rivals = race_.time(rival, race_.stratum(rival, slot));
   return time != rivals ? time < rivals : racer.precedes(rival);
-}
-
-bool FewRacers::is_unsure(uint32_t slot, size_t one, size_t other) const noexcept {
-  if (std::min(entrants_[one].logs[slot], entrants_[other].logs[slot]) == too_low) return true;
-  return std::abs(steps_behind(slot, one, other)) < certain_steps;
-}
-
-int FewRacers::steps_behind(uint32_t slot, size_t one, size_t other) const noexcept {
-  return entrants_[one].logs[slot] - handicap(one, other) - entrants_[other].logs[slot];
 }
 
 // What the logarithms of the one are lowered by, so that those of the other can be compared with them.
@@ -121,9 +115,15 @@ void FewRacers::pack(uint8_t* cells) const {
     for (size_t j = 0; j < racers; ++j) handicaps[i][j] = handicap(i, j);
   }
   for (uint32_t first = 0; first < stride_; first += packed_at_once) {
-    if (!pack_order<racers>(logs, handicaps, first, cells)) continue;
-    for (uint32_t slot = first; slot < first + packed_at_once; ++slot) {
-      if (is_any_unsure(logs, handicaps, racers, slot)) cells[slot] = exact_cell(slot);
+    uint64_t unsure[2];
+    pack_order<racers>(logs, handicaps, first, cells, unsure);
+    for (uint32_t half = 0; half < 2; ++half) {
+      while (unsure[half] != 0) {
+        const auto byte = static_cast<uint32_t>(std::countr_zero(unsure[half])) / 8;
+        const uint32_t slot = first + 8 * half + byte;
+        cells[slot] = exact_cell(slot);
+        unsure[half] &= ~(uint64_t{0xFF} << 8 * byte);
+      }
     }
   }
   // Where a number can be too low for its logarithm: in its racer's first stratum.

@@ -60,9 +60,7 @@ class FewRacers {
   void reweigh(size_t index, float weight);
   Logarithms logarithms_of(const Racer& racer);
 
-  bool is_unsure(uint32_t slot, size_t one, size_t other) const noexcept;
   bool is_earlier(uint32_t slot, size_t one, size_t other) const noexcept;
-  int steps_behind(uint32_t slot, size_t one, size_t other) const noexcept;
   int16_t handicap(size_t one, size_t other) const noexcept;
 
   Places packed() const;

@@ -183,10 +183,11 @@ inline void move_in_order(const uint8_t* __restrict order, uint8_t* __restrict n
 inline constexpr uint32_t packed_at_once = 16;
 // The order of up to four racers in one byte: two bits for each place, the first lowest. For 16 slots that lie next to
 // each other, computed from all pairs: each racer's bits begin at the first place and move up by one for each that is
-// earlier. handicaps[i][j] is what i's logarithms are lowered by against j's. Returns whether any pair is unsure.
+// earlier. handicaps[i][j] is what i's logarithms are lowered by against j's. A byte of `unsure`, in the order of the
+// slots, is 0xFF where some pair is unsure, and else 0.
 template <size_t racers>
-inline bool pack_order(const int16_t* const (&logs)[4], const int16_t (&handicaps)[4][4], uint32_t first,
-                       uint8_t* cells) noexcept {
+inline void pack_order(const int16_t* const (&logs)[4], const int16_t (&handicaps)[4][4], uint32_t first,
+                       uint8_t* cells, uint64_t (&unsure)[2]) noexcept {
   using Bytes [[gnu::vector_size(16)]] = uint8_t;
   using Words [[gnu::vector_size(16)]] = int16_t;
   using Naturals [[gnu::vector_size(16)]] = uint16_t;   // which may go round
@@ -196,19 +197,22 @@ inline bool pack_order(const int16_t* const (&logs)[4], const int16_t (&handicap
     return words;
   };
   constexpr uint16_t close = certain_steps - 1;
-  Naturals unsure{};
+  const auto every_second = [](Naturals low, Naturals high) {   // of words that are 0 or -1, as bytes
+    return __builtin_shufflevector(reinterpret_cast<Bytes>(low), reinterpret_cast<Bytes>(high), 0, 2, 4, 6, 8, 10, 12,
+                                   14, 16, 18, 20, 22, 24, 26, 28, 30);
+  };
+  Naturals doubts[2] = {};
   Bytes bits[racers];
   for (size_t i = 0; i < racers; ++i) bits[i] = Bytes{} + static_cast<uint8_t>(i);
   const auto move_up = [](Bytes& one, Bytes where) { one += (one + one + one) & where; };
   const auto meet = [&]<size_t i, size_t j>() {
-    const auto later = [&](uint32_t from) {
-      const Naturals log = load(logs[i] + from) - static_cast<uint16_t>(handicaps[i][j]);
-      const Naturals other = load(logs[j] + from);
-      unsure |= reinterpret_cast<Naturals>(log - other + close <= static_cast<uint16_t>(2 * close));
-      return reinterpret_cast<Bytes>(reinterpret_cast<Words>(log) > reinterpret_cast<Words>(other));
+    const auto later = [&](uint32_t half) {
+      const Naturals log = load(logs[i] + first + 8 * half) - static_cast<uint16_t>(handicaps[i][j]);
+      const Naturals other = load(logs[j] + first + 8 * half);
+      doubts[half] |= reinterpret_cast<Naturals>(log - other + close <= static_cast<uint16_t>(2 * close));
+      return reinterpret_cast<Naturals>(reinterpret_cast<Words>(log) > reinterpret_cast<Words>(other));
     };
-    const Bytes i_is_later = __builtin_shufflevector(later(first), later(first + 8), 0, 2, 4, 6, 8, 10, 12, 14, 16, 18,
-                                                     20, 22, 24, 26, 28, 30);
+    const Bytes i_is_later = every_second(later(0), later(1));
     if (i > 0) move_up(bits[i], i_is_later);
     move_up(bits[j], ~i_is_later);
   };
@@ -224,22 +228,8 @@ inline bool pack_order(const int16_t* const (&logs)[4], const int16_t (&handicap
   }
   for (size_t i = 1; i < racers; ++i) bits[0] |= bits[i];
   std::memcpy(cells + first, &bits[0], sizeof bits[0]);
-  uint64_t halves[2];
-  std::memcpy(halves, &unsure, sizeof halves);
-  return (halves[0] | halves[1]) != 0;
-}
-
-// The same question for one slot of those.
-inline bool is_any_unsure(const int16_t* const (&logs)[4], const int16_t (&handicaps)[4][4], size_t racers,
-                          uint32_t slot) noexcept {
-  bool unsure = false;
-  for (size_t i = 1; i < racers; ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      const int ahead = logs[i][slot] - handicaps[i][j] - logs[j][slot];
-      unsure |= ahead < certain_steps && ahead > -certain_steps;
-    }
-  }
-  return unsure;
+  const Bytes doubtful = every_second(doubts[0], doubts[1]);
+  std::memcpy(unsure, &doubtful, sizeof unsure);
 }
 
 // Adds `step` to the members from `from` on.
