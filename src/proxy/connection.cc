@@ -163,7 +163,7 @@ void Connection::close() noexcept {
 
 void Connection::on_send(const uring::Completion& completion) noexcept {
   const Sent sent = stream_.on_send(completion);
-  if (sent == Sent::all) parts_.meters.answer_bytes.add(static_cast<uint64_t>(completion.result));
+  if (sent != Sent::failed) parts_.meters.answer_bytes.add(static_cast<uint64_t>(completion.result));
   if (exchange_) exchange_->on_client_sent(sent);
   else if (state_ == State::ending) close_if_joined();
 }

@@ -1,5 +1,6 @@
 #include "proxy/exchange.h"
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -230,6 +231,10 @@ void Exchange::on_upstream_sent(Sent sent) noexcept {
     closed_to_upstream_ |= sent == Sent::failed;  // what it still has to say goes on
     return pump_tunnel();
   }
+  const uint64_t patience_ns =
+      stage_ == Stage::requesting ? parts_.settings.response_ns : parts_.settings.response_idle_ns;
+  if (sent == Sent::some) return upstream_->expect_within(patience_ns);
+  if (sent == Sent::failed && upstream_->stream().last_error() == ETIMEDOUT) return give_up_on_replica();
   if (sent == Sent::failed && stage_ == Stage::requesting && upstream_->stream().failed_by_us()) {
     return attempt_failed(http::Cause::overloaded);  // the replica does not know that more was to come
   }
@@ -239,8 +244,7 @@ void Exchange::on_upstream_sent(Sent sent) noexcept {
     return;
   }
   request_sent_ = true;
-  upstream_->expect_within(stage_ == Stage::requesting ? parts_.settings.response_ns
-                                                       : parts_.settings.response_idle_ns);
+  upstream_->expect_within(patience_ns);
   pump_request();
 }
 
@@ -294,14 +298,19 @@ void Exchange::on_upstream_failed(http::Cause cause) noexcept {
 }
 
 void Exchange::on_upstream_timeout() noexcept {
-  if (stage_ == Stage::requesting) {
-    if (upstream_->connecting()) return attempt_failed(http::Cause::replica_connect_timeout);
-    // While the client's body is what everybody waits for, the client's own timer counts.
-    if (waits_for_body() || client_.stream().sending()) return upstream_->expect_within(parts_.settings.response_ns);
-    return attempt_failed(http::Cause::replica_response_timeout);
-  }
+  const bool requesting = stage_ == Stage::requesting;
+  if (!requesting && stage_ != Stage::answering) return;
+  if (upstream_->connecting()) return attempt_failed(http::Cause::replica_connect_timeout);
+  // While the client is what everybody waits for, its own timer counts.
+  const bool client_is_slow = client_.stream().sending() || (requesting && waits_for_body());
+  // And it may be reading slowly itself: on_upstream_sent() knows.
+  if (!client_is_slow && !upstream_->stream().probe_send()) return give_up_on_replica();
+  upstream_->expect_within(requesting ? parts_.settings.response_ns : parts_.settings.response_idle_ns);
+}
+
+void Exchange::give_up_on_replica() noexcept {
+  if (stage_ == Stage::requesting) return attempt_failed(http::Cause::replica_response_timeout);
   if (stage_ != Stage::answering) return;
-  if (client_.stream().sending()) return upstream_->expect_within(parts_.settings.response_idle_ns);
   upstream_failed_ = true;
   pump_answer();
 }
@@ -419,7 +428,10 @@ void Exchange::watch_client() noexcept {
 
 void Exchange::on_client_timeout() noexcept {
   if (stage_ == Stage::tunnelling) return leave();
-  if (client_.stream().sending()) return on_client_gone();  // it has stopped reading
+  if (client_.stream().sending()) {  // does it read slowly, or not any more? on_client_sent() knows
+    if (!client_.stream().probe_send()) return on_client_gone();
+    return client_.expect_within(parts_.settings.response_idle_ns);
+  }
   if (!waits_for_body()) return watch_client();
   if (stage_ == Stage::requesting) return refuse(http::Cause::request_timeout);
   if (stage_ == Stage::answering) return on_client_gone();

@@ -14,6 +14,9 @@ namespace {
 
 constexpr uint8_t interim_answers_max = 8;
 constexpr uint32_t retry_after_s = 1;
+// A send that takes the connection's end along cannot be asked how far it has come (Stream::probe_send), so that even
+// a slow reader must take all of it within timeouts.response_idle.
+constexpr size_t last_send_bytes_max = 128 * 1024;
 
 }  // namespace
 
@@ -306,7 +309,7 @@ void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) n
   Stream& client = client_.stream();
   // Where only the connection's end tells the answer's, it stays open until all has left: leave() may have to reset it.
   const bool end_is_told = answer_framing_ != http::Framing::until_close;
-  if (last_send_ && end_is_told && all_read_of_client()) {
+  if (last_send_ && end_is_told && bytes.size() <= last_send_bytes_max && all_read_of_client()) {
     client_.client_ip();  // for the access log, while the socket can still be asked
     client.send_last(std::move(lease), bytes);
   } else {
@@ -319,6 +322,7 @@ void Exchange::send_to_client(uring::Lease lease, std::span<const char> bytes) n
 void Exchange::on_client_sent(Sent sent) noexcept {
   if (stage_ == Stage::leaving) return leave();
   if (sent == Sent::failed) return on_client_gone();
+  if (sent == Sent::some) return client_.expect_within(parts_.settings.response_idle_ns);
   switch (stage_) {
     case Stage::requesting: return read_answer_head();
     case Stage::waiting: return;

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ringmaster::proxy {
 
@@ -206,7 +207,8 @@ void Stream::send_last(uring::Lease lease, std::span<const char> bytes) noexcept
 }
 
 void Stream::submit_send() noexcept {
-  const std::span<const char> bytes(std::exchange(unsent_, nullptr), send_size_);
+  send_begin_ = std::exchange(unsent_, nullptr);
+  const std::span<const char> bytes(send_begin_, send_size_);
   if (!last_) return tools_.ring.send(socket_, bytes, uring::SendMode::now, send_token_);
   const auto mode = receiving() ? uring::SendMode::then_close : uring::SendMode::with_end;
   tools_.ring.send(std::exchange(socket_, -1), bytes, mode, send_token_);
@@ -214,11 +216,25 @@ void Stream::submit_send() noexcept {
 
 Sent Stream::on_send(const uring::Completion& completion) noexcept {
   sending_ = false;
+  const bool probed = std::exchange(probing_, false) && !terminating_;
+  if (probed && completion.result > 0 && static_cast<uint32_t>(completion.result) < send_size_) {
+    const auto gone = static_cast<uint32_t>(completion.result);
+    send({send_begin_ + gone, send_size_ - gone});
+    handed_over_ = true;
+    return Sent::some;
+  }
   outgoing_.reset();
   handed_over_ = completion.result > 0;
   if (completion.result >= 0 && static_cast<uint32_t>(completion.result) == send_size_) return Sent::all;
+  if (probed && completion.result == -ECANCELED) last_error_ = ETIMEDOUT;
   if (last_error_ == 0) last_error_ = completion.result < 0 ? -completion.result : EPIPE;
   return Sent::failed;
+}
+
+bool Stream::probe_send() noexcept {
+  if (!sending_ || last_ || terminating_) return false;
+  if (!unsent_ && !std::exchange(probing_, true)) tools_.ring.cancel(send_token_);
+  return true;
 }
 
 // --- turns ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@
 // waiting, or two after a full buffer, it is cancelled, and armed again when the queue is empty. Where the provided
 // group is exhausted at its bound, one bulk receive stands in.
 //
-// Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it.
+// Sending. One send in flight. A send from a leased buffer holds the lease until the kernel is done with it. The kernel
+// tells of a send only when all of it has gone, and to a slow reader half a megabyte takes its time: whether the peer
+// takes anything at all is found out by probe_send(), which costs nothing until somebody grows impatient.
 //
 // Turns. The kernel copies within the call that begins an operation, and a send runs the receiver's TCP there too: the
 // bulk receives and sends of sixteen bodies, begun together, keep everybody else waiting for milliseconds. So one that
@@ -91,7 +93,7 @@ struct StreamTools {
 
 enum class Want : uint8_t { nothing, one, small, bulk };
 enum class Arrival : uint8_t { nothing, bytes, end, failed };
-enum class Sent : uint8_t { all, failed };
+enum class Sent : uint8_t { all, some, failed };
 
 class Stream : public Link<TurnTag> {
  public:
@@ -133,7 +135,12 @@ class Stream : public Link<TurnTag> {
   // socket is closed with them, without a further turn of the loop; in one segment, where no receive is armed. Not for
   // bytes whose end only the connection's tells: abort() comes too late for them.
   void send_last(uring::Lease lease, std::span<const char> bytes) noexcept;
+  // some: the answer to probe_send(), and the rest is on its way.
   Sent on_send(const uring::Completion& completion) noexcept;
+  // Asks how far the send has come since it was submitted, or since it was last asked: on_send() will say `some`, or
+  // `failed` with ETIMEDOUT where not a byte has gone. One that waits for its turn cannot be asked yet. false: nothing
+  // is being sent, or it is send_last()'s.
+  bool probe_send() noexcept;
   bool sending() const noexcept { return sending_; }
   bool unsent() const noexcept { return unsent_ != nullptr; }  // and not even begun: it waits for its turn
   bool handed_over() const noexcept { return handed_over_; }  // at least a byte of the last send reached the kernel
@@ -186,12 +193,14 @@ class Stream : public Link<TurnTag> {
   int socket_;
   int last_error_ = 0;
   uint32_t send_size_ = 0;
+  const char* send_begin_ = nullptr;
   uint16_t queued_ = 0;
   const uint16_t queued_max_;
   Receiving receiving_ = Receiving::off;
   Want want_ = Want::nothing;
   bool stopping_ = false;     // a cancel is under way
   bool sending_ = false;
+  bool probing_ = false;      // probe_send() has asked for the end of the send
   bool handed_over_ = false;
   bool ended_ = false;
   bool filled_ = false;

@@ -202,6 +202,42 @@ def test_an_answer_that_stands_still_is_cut_off(start_static, upstreams):
         assert took(began) < 4
 
 
+def test_an_answer_goes_on_as_long_as_its_reader_takes_something(start_static, upstreams):
+    """The kernel wakes a sender when a third of its buffer is free: more than this reader takes in the time."""
+    size = 8_000_000
+
+    def script(connection, request):
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + b"z" * size)
+    ringmaster = start_static([upstreams(script, timeout=60)], {"timeouts": {"response_idle": "300ms"}})
+    with Wire(ringmaster.proxy, receive_buffer=20_000) as wire:
+        wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = wire.read_head()
+        assert answer.status == 200
+        for _ in range(0, size, 40_000):
+            wire.read_exactly(40_000)
+            time.sleep(0.04)
+    assert ringmaster.metric("ringmaster_client_aborts_total") == 0
+
+
+def test_a_body_goes_on_as_long_as_the_replica_takes_something(start_static, upstreams):
+    size = 16_000_000
+
+    def script(connection, request):
+        left = size - len(connection.read_exactly(len(connection.buffer)))
+        for _ in range(25):
+            left -= len(connection.socket.recv(30_000))
+            time.sleep(0.1)
+        while left > 0:  # what the kernel has taken over already counts as taken
+            left -= len(connection.socket.recv(left))
+        connection.send(ok())
+    slow = upstreams(script, timeout=60, read_bodies=False)
+    slow.shrink_receive_buffer(20_000)
+    ringmaster = start_static([slow], {"timeouts": {"response": "1s"}})
+    with Wire(ringmaster.proxy) as wire:
+        wire.send(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + b"z" * size)
+        assert wire.read_answer().status == 200
+
+
 def test_a_replica_that_accepts_no_connection_is_504_in_time(start_static):
     """A full backlog: the connect neither succeeds nor fails. The replica becomes ready first, then turns deaf."""
     held = HeldPort()

@@ -187,6 +187,10 @@ class Upstream:
     def text(self) -> str:
         return "%s:%d" % self.address
 
+    def shrink_receive_buffer(self, size: int):
+        """Of connections still to come."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
     def close(self):
         """Ends every connection too. A thread that waits in the kernel is woken by shutdown(2), not by close(2)."""
         self._closing = True
