@@ -1,16 +1,16 @@
 """perf/beside: small requests at a constant rate beside downloads, through one worker; the programs take turns."""
 
+import contextlib
 import json
 import random
 import statistics
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 from harness import options
-from harness.processes import Program, ProgramFailed
+from harness.processes import Commanded, ProgramFailed
 from harness.slices import WrongAnswers, right
 from harness.subjects import Ringmaster
 
@@ -29,7 +29,7 @@ def main():
     samples = {name: [] for name in subjects}
     try:
         with options.Ground(arguments) as ground:
-            with SmallClient(ground.bench) as small:
+            with contextlib.closing(SmallClient(ground.bench)) as small:
                 for _ in range(arguments.rounds):
                     for name in random.sample(list(subjects), len(subjects)):
                         samples[name].append(_measure(arguments, ground.bench, small, subjects[name]))
@@ -54,35 +54,19 @@ def _parse():
     return parser.parse_args()
 
 
-class SmallClient:
+class SmallClient(Commanded):
     """harness/small.py on the load's CPU."""
 
     def __init__(self, bench):
         command = [sys.executable, "-B", str(Path(__file__).with_name("small.py"))]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.program = Program(command, {bench.load_cpu}, bench.folder / "small.log", **pipes)
-        hello = self._answer()
+        super().__init__(command, {bench.load_cpu}, bench.folder / "small.log")
+        hello = self.answer()
         self.backend = hello["backend"]
         if not hello["real_time"]:
             print("No real-time priority for the small requests: their times hold the load's own.", file=sys.stderr)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.program.process.stdin.close()
-        self.program.close()
-
     def ask(self, **command):
-        self.program.process.stdin.write(json.dumps(command) + "\n")
-        self.program.process.stdin.flush()
-        return self._answer()
-
-    def _answer(self):
-        line = self.program.process.stdout.readline()
-        if not line:
-            raise ProgramFailed(f"the small requests ended: {self.program.last_words()}")
-        return json.loads(line)
+        return self.command(json.dumps(command))
 
 
 def _measure(arguments, bench, small, subject):

@@ -1,6 +1,7 @@
 """A program under measurement, with all the processes and threads that it becomes."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -97,6 +98,31 @@ class Program:
                 time.sleep(0.005)
             if _is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
+
+
+class Commanded:
+    """A program that is told what to do by lines on its standard input, and answers each with a line of JSON."""
+
+    def __init__(self, command, cpus, log):
+        self.program = Program(command, cpus, log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def command(self, line):
+        self.program.process.stdin.write(line + "\n")
+        self.program.process.stdin.flush()
+        return self.answer()
+
+    def answer(self):
+        line = self.program.process.stdout.readline()
+        if not line:
+            raise ProgramFailed(f"{self.program.name} ended: {self.program.last_words()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ProgramFailed(f"{self.program.name}: {answer['error']}")
+        return answer
+
+    def close(self):
+        self.program.process.stdin.close()
+        self.program.close()
 
 
 def _is_alive(pid):
