@@ -1,24 +1,10 @@
 #include "admin/names.h"
 
+#include "config/forms.h"
+
 namespace ringmaster::admin {
 
-namespace {
-
-// Not isalnum(): a name must not depend on the locale.
-bool letter_or_digit(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-}  // namespace
-
-bool valid_name(std::string_view name) noexcept {
-  if (name.empty() || name.size() > name_bytes_max) return false;
-  if (!letter_or_digit(name.front())) return false;
-  for (const char c : name) {
-    if (!letter_or_digit(c) && c != '_' && c != '.' && c != '-') return false;
-  }
-  return true;
-}
+bool valid_name(std::string_view name) noexcept { return config::is_replica_name(name); }
 
 std::string NameMaker::make(const std::function<bool(std::string_view)>& taken) {
   static constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789";

@@ -16,7 +16,7 @@ inline constexpr size_t name_bytes_max = 63;  // RFC 1035 section 2.3.4: a label
 inline constexpr std::string_view name_form =
     "1 to 63 letters, digits and '_', '.' or '-', a letter or digit first";
 
-// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}
+// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}: the same as of a static replica in the settings.
 bool valid_name(std::string_view name) noexcept;
 
 // Makes names that nobody has chosen: "r-" and eight of [a-z0-9].
