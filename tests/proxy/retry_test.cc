@@ -29,6 +29,15 @@ class Retry : public Placed {
     run_until([&] { return &upstream() != &silent; }, "a second connection");
     run_until([&] { return unread(upstream()).find(key_) != std::string::npos; }, "the request's head");
   }
+  // So it does where A falls silent while it has the request, until A answers after all.
+  void expect_to_stay_with_a() {
+    Peer& c = ask(key_);
+    taken_by(key_);
+    a_falls_silent();
+    expect_it_stays();
+    answer(key_);
+    expect_ok(c);
+  }
   void answer_at(Peer& replica) { replica.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); }
   void expect_ok(Peer& peer) { wait_for(peer, "HTTP/1.1 200 OK\r\n"); }
 
@@ -74,23 +83,13 @@ TEST_P(Retry, StaysWithASilentOneThatMayHaveDoneWhatMustNotBeDoneTwice) {
 TEST_P(Retry, StaysWithASilentOneWhereTheBudgetIsSpent) {
   settings.retry.budget_percent = 0;
   start_two();
-  Peer& c = ask(key_);
-  taken_by(key_);
-  a_falls_silent();
-  expect_it_stays();
-  answer(key_);
-  expect_ok(c);
+  expect_to_stay_with_a();
 }
 
 TEST_P(Retry, StaysWithASilentOneWhereNobodyElseMayServeTheKey) {
   settings.routing.affinity = "strict";
   start_two();
-  Peer& c = ask(key_);
-  taken_by(key_);
-  a_falls_silent();
-  expect_it_stays();
-  answer(key_);
-  expect_ok(c);
+  expect_to_stay_with_a();
 }
 
 TEST_P(Retry, LeavesASilentLifeForTheNextOfTheSameReplica) {
