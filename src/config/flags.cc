@@ -98,9 +98,6 @@ class FlagReader {
   Draft& draft_;
 };
 
-// A boolean flag's value may be left out.
-bool is_boolean(std::string_view text) { return text == "true" || text == "false"; }
-
 Problem flag_problem(std::string_view key, std::string_view what) {
   return {fmt::format("--{}: {}", shown_key(key), what), true};
 }
@@ -122,18 +119,12 @@ Flags read_flags(std::span<const std::string> arguments) {
     const std::optional<size_t> setting = find_setting(key);
     const bool boolean = setting && settings_table()[*setting].shape.kind == Kind::boolean;
     const bool has_next = i + 1 < arguments.size();
+    const bool next_is_flag = has_next && arguments[i + 1].starts_with(dashes);
     std::optional<std::string_view> value;
     if (equals != std::string_view::npos) value = argument.substr(equals + 1);
-    else if (boolean && !(has_next && !arguments[i + 1].starts_with(dashes))) value = "true";
-    else if (has_next && (setting || !arguments[i + 1].starts_with(dashes))) value = arguments[++i];
+    else if (boolean && (!has_next || next_is_flag)) value = "true";   // it may be left out
+    else if (has_next && (setting || !next_is_flag)) value = arguments[++i];
 
-    // What stands behind a boolean flag was meant for it, since nothing else may stand there.
-    if (boolean && equals == std::string_view::npos && !is_boolean(*value)) {
-      const Shape& shape = settings_table()[*setting].shape;
-      flags.problems.push_back(
-          flag_problem(key, fmt::format("found {}; allowed: {}", quoted_short(*value), allowed_text(shape))));
-      continue;
-    }
     if (!setting) flags.problems.push_back(flag_problem(key, unknown_text(key, dashes)));
     else if (value) flags.list.push_back({std::string(key), std::string(*value)});
     else flags.problems.push_back(flag_problem(key, no_value_text(settings_table()[*setting].shape)));
