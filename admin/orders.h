@@ -1,4 +1,5 @@
-// What an operator asks for, read from a JSON body and checked as far as that can be done without knowing the replicas.
+// What an operator asks for, read from a JSON body or a query, and checked as far as that can be done without knowing
+// the replicas.
 #pragma once
 
 #include <chrono>

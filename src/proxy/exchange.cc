@@ -231,9 +231,7 @@ void Exchange::on_upstream_sent(Sent sent) noexcept {
     closed_to_upstream_ |= sent == Sent::failed;  // what it still has to say goes on
     return pump_tunnel();
   }
-  const uint64_t patience_ns =
-      stage_ == Stage::requesting ? parts_.settings.response_ns : parts_.settings.response_idle_ns;
-  if (sent == Sent::some) return upstream_->expect_within(patience_ns);
+  if (sent == Sent::some) return wait_for_replica();
   if (sent == Sent::failed && upstream_->stream().last_error() == ETIMEDOUT) return give_up_on_replica();
   if (sent == Sent::failed && stage_ == Stage::requesting && upstream_->stream().failed_by_us()) {
     return attempt_failed(http::Cause::overloaded);  // the replica does not know that more was to come
@@ -244,7 +242,7 @@ void Exchange::on_upstream_sent(Sent sent) noexcept {
     return;
   }
   request_sent_ = true;
-  upstream_->expect_within(patience_ns);
+  wait_for_replica();
   pump_request();
 }
 
@@ -305,7 +303,12 @@ void Exchange::on_upstream_timeout() noexcept {
   const bool client_is_slow = client_.stream().sending() || (requesting && waits_for_body());
   // And it may be reading slowly itself: on_upstream_sent() knows.
   if (!client_is_slow && !upstream_->stream().probe_send()) return give_up_on_replica();
-  upstream_->expect_within(requesting ? parts_.settings.response_ns : parts_.settings.response_idle_ns);
+  wait_for_replica();
+}
+
+void Exchange::wait_for_replica() noexcept {
+  const ProxySettings& settings = parts_.settings;
+  upstream_->expect_within(stage_ == Stage::requesting ? settings.response_ns : settings.response_idle_ns);
 }
 
 void Exchange::give_up_on_replica() noexcept {

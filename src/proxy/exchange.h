@@ -99,6 +99,7 @@ class Exchange : public Waiter {
   void answer_as_last_recipient() noexcept;
   // failure
   bool waits_for_body() const noexcept;
+  void wait_for_replica() noexcept;     // from now on, for as long as the stage allows
   void give_up_on_replica() noexcept;   // it stands still
   bool repeatable() const noexcept;
   bool may_retry() noexcept;   // and if so, it is counted
